@@ -1,0 +1,358 @@
+//! The error type of the crate.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::frame::{GoAwayStatus, ResetStatus, StreamId};
+
+/// The result type of the crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Who ended a stream or a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The application on this side.
+    User,
+    /// This crate, because the peer broke a rule or a limit.
+    Library,
+    /// The peer.
+    Remote,
+}
+
+/// Which time-out expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// No byte arrived within the keep-alive time-out after a PING was written.
+    KeepAlive,
+    /// Nothing could be written to the transport for `write_timeout`.
+    Write,
+    /// The session had no open stream for `idle_timeout`.
+    Idle,
+    /// Streams were still open when the drain time-out of a graceful shutdown expired.
+    Drain,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Reset { id: Option<StreamId>, status: ResetStatus, by: Initiator },
+    Session { status: GoAwayStatus, by: Initiator },
+    Unprocessed,
+    Io(io::ErrorKind),
+    Timeout(Timeout),
+    Closed,
+    Canceled,
+    User,
+    Body,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    cause: Option<Cause>,
+}
+
+/// What went wrong, who caused it, and whether it is safe to try again.
+///
+/// Opaque and cheap to clone: one error ends many streams. `Display` prints its own level only; walk
+/// [`source`](StdError::source) for the rest.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+impl Error {
+    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner { kind, detail: detail.into(), cause: None }))
+    }
+
+    fn with_cause(kind: Kind, detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self(Arc::new(Inner { kind, detail: detail.into(), cause: Some(cause.into()) }))
+    }
+
+    /// A stream was reset.
+    pub(crate) fn reset(
+        id: Option<StreamId>,
+        status: ResetStatus,
+        by: Initiator,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Kind::Reset { id, status, by }, detail)
+    }
+
+    /// The session ended with a GOAWAY status.
+    pub(crate) fn session(status: GoAwayStatus, by: Initiator, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Session { status, by }, detail)
+    }
+
+    /// The peer has certainly not processed the stream.
+    pub(crate) fn unprocessed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unprocessed, detail)
+    }
+
+    /// A time-out expired.
+    pub(crate) fn timeout(which: Timeout) -> Self {
+        let detail = match which {
+            Timeout::KeepAlive => "the peer answered no PING within the keep-alive time-out",
+            Timeout::Write => "nothing could be written to the transport within the write time-out",
+            Timeout::Idle => "the session had no open stream within the idle time-out",
+            Timeout::Drain => "streams were still open when the drain time-out expired",
+        };
+        Self::new(Kind::Timeout(which), detail)
+    }
+
+    /// The connection is gone.
+    pub(crate) fn closed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Closed, detail)
+    }
+
+    /// The application on this side gave up.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn canceled(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Canceled, detail)
+    }
+
+    /// The application asked for something that cannot be done.
+    pub(crate) fn user(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::User, detail)
+    }
+
+    /// As [`Error::user`], with the error that shows why.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn user_cause(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self::with_cause(Kind::User, detail, cause)
+    }
+
+    /// A body or a service of the application failed.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn body(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self::with_cause(Kind::Body, detail, cause)
+    }
+
+    /// The transport failed.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn io(detail: &'static str, cause: io::Error) -> Self {
+        Self::with_cause(Kind::Io(cause.kind()), detail, cause)
+    }
+
+    /// The peer sent RST_STREAM, or this side did; [`Error::reset_status`] tells which status.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        matches!(self.0.kind, Kind::Reset { .. })
+    }
+
+    /// The session ended, or takes no more streams, because of a GOAWAY sent by either side.
+    #[must_use]
+    pub fn is_go_away(&self) -> bool {
+        matches!(self.0.kind, Kind::Session { .. } | Kind::Unprocessed)
+    }
+
+    /// A time-out expired.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0.kind, Kind::Timeout(_))
+    }
+
+    /// Which time-out expired.
+    #[must_use]
+    pub fn timeout_kind(&self) -> Option<Timeout> {
+        match self.0.kind {
+            Kind::Timeout(which) => Some(which),
+            _ => None,
+        }
+    }
+
+    /// The connection was closed or lost: the transport ended or failed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0.kind, Kind::Closed | Kind::Io(_))
+    }
+
+    /// The transport failed with an IO error, which is the [`source`](StdError::source).
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        matches!(self.0.kind, Kind::Io(_))
+    }
+
+    /// The application on this side cancelled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        match self.0.kind {
+            Kind::Canceled => true,
+            Kind::Reset { status, by, .. } => by == Initiator::User && status == ResetStatus::CANCEL,
+            _ => false,
+        }
+    }
+
+    /// The application asked for something that cannot be done; the message says what and why.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        matches!(self.0.kind, Kind::User)
+    }
+
+    /// A body or a service of the application failed; its error is the [`source`](StdError::source).
+    #[must_use]
+    pub fn is_body(&self) -> bool {
+        matches!(self.0.kind, Kind::Body)
+    }
+
+    /// The peer ended the stream or the session.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        match self.0.kind {
+            Kind::Reset { by, .. } | Kind::Session { by, .. } => by == Initiator::Remote,
+            Kind::Unprocessed | Kind::Closed => true,
+            _ => false,
+        }
+    }
+
+    /// The peer has certainly not processed the request (GOAWAY below its id, or REFUSED_STREAM): it is safe
+    /// to send it again on another connection, even if it is not idempotent.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            Kind::Unprocessed => true,
+            Kind::Reset { status, by, .. } => by == Initiator::Remote && status == ResetStatus::REFUSED_STREAM,
+            _ => false,
+        }
+    }
+
+    /// The status of the RST_STREAM that ended the stream.
+    #[must_use]
+    pub fn reset_status(&self) -> Option<ResetStatus> {
+        match self.0.kind {
+            Kind::Reset { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The status of the GOAWAY that ended the session.
+    #[must_use]
+    pub fn go_away_status(&self) -> Option<GoAwayStatus> {
+        match self.0.kind {
+            Kind::Session { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The number on the wire of the RST_STREAM or GOAWAY status, whichever there is.
+    #[must_use]
+    pub fn status(&self) -> Option<u32> {
+        match self.0.kind {
+            Kind::Reset { status, .. } => Some(status.code()),
+            Kind::Session { status, .. } => Some(status.code()),
+            _ => None,
+        }
+    }
+
+    /// The stream concerned, if the error is one of a stream whose SYN_STREAM was sent.
+    #[must_use]
+    pub fn stream_id(&self) -> Option<StreamId> {
+        match self.0.kind {
+            Kind::Reset { id, .. } => id,
+            _ => None,
+        }
+    }
+
+    /// The error as an IO error of the fitting kind, for `AsyncRead` and `AsyncWrite`.
+    #[must_use]
+    pub fn into_io(self) -> io::Error {
+        let kind = match self.0.kind {
+            Kind::Io(kind) => kind,
+            Kind::Reset { .. } => io::ErrorKind::ConnectionReset,
+            Kind::Timeout(_) => io::ErrorKind::TimedOut,
+            Kind::Closed | Kind::Session { .. } | Kind::Unprocessed => io::ErrorKind::ConnectionAborted,
+            Kind::User => io::ErrorKind::InvalidInput,
+            Kind::Canceled | Kind::Body => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, self)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = |by| match by {
+            Initiator::User => "this side",
+            Initiator::Library => "this side, for a fault of the peer",
+            Initiator::Remote => "the peer",
+        };
+        match &self.0.kind {
+            Kind::Reset { id, status, by } => {
+                f.write_str("stream ")?;
+                if let Some(id) = id {
+                    write!(f, "{id} ")?;
+                }
+                write!(f, "reset by {} ({status})", who(*by))?;
+            }
+            Kind::Session { status, by } => write!(f, "session ended by {} ({status})", who(*by))?,
+            Kind::Unprocessed => f.write_str("request not processed")?,
+            Kind::Io(kind) => write!(f, "transport error ({kind})")?,
+            Kind::Timeout(_) => f.write_str("time-out")?,
+            Kind::Closed => f.write_str("connection closed")?,
+            Kind::Canceled => f.write_str("cancelled")?,
+            Kind::User => f.write_str("invalid use")?,
+            Kind::Body => f.write_str("application error")?,
+        }
+        if self.0.detail.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.0.detail)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind).field("detail", &self.0.detail);
+        if let Some(cause) = &self.0.cause {
+            out.field("cause", cause);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.cause.as_ref().map(|cause| {
+            let cause: &(dyn StdError + 'static) = cause.as_ref();
+            cause
+        })
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        error.into_io()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predicates_follow_the_kind() {
+        let refused = Error::reset(StreamId::new(3), ResetStatus::REFUSED_STREAM, Initiator::Remote, "");
+        assert!(refused.is_reset() && refused.is_retryable() && refused.is_remote());
+        assert_eq!(refused.status(), Some(3));
+        assert_eq!(refused.to_string(), "stream 3 reset by the peer (REFUSED_STREAM)");
+
+        let ours = Error::reset(None, ResetStatus::REFUSED_STREAM, Initiator::Library, "too many streams");
+        assert!(!ours.is_retryable() && !ours.is_remote());
+
+        let io = Error::io("reading", io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(io.is_closed() && io.is_io() && io.source().is_some());
+        assert_eq!(io.into_io().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn is_one_pointer_wide_and_shareable() {
+        fn assert_send_sync<T: Send + Sync + Clone + 'static>() {}
+        assert_send_sync::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}
