@@ -32,8 +32,6 @@ pub enum Timeout {
     KeepAlive,
     /// Nothing could be written to the transport for `write_timeout`.
     Write,
-    /// The session had no open stream for `idle_timeout`.
-    Idle,
     /// Streams were still open when the drain time-out of a graceful shutdown expired.
     Drain,
 }
@@ -99,7 +97,6 @@ impl Error {
         let detail = match which {
             Timeout::KeepAlive => "the peer answered no PING within the keep-alive time-out",
             Timeout::Write => "nothing could be written to the transport within the write time-out",
-            Timeout::Idle => "the session had no open stream within the idle time-out",
             Timeout::Drain => "streams were still open when the drain time-out expired",
         };
         Self::new(Kind::Timeout(which), detail)

@@ -1,0 +1,244 @@
+//! The options of a session, once for both roles and for every way in.
+
+use std::time::Duration;
+
+use crate::codec::DecoderLimits;
+use crate::frame::{MAX_WINDOW, Role, Version};
+use crate::headers::{BlockLimits, HeaderCompression};
+
+/// Which flow-control windows count (SPDY/3.1 section 2.6.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlowControl {
+    /// Both sides keep to the windows. A peer that overruns a stream window has the stream reset with
+    /// FLOW_CONTROL_ERROR; one that overruns the connection window loses the session.
+    #[default]
+    Spec,
+    /// The peer's windows are obeyed; its overrun of ours is tolerated up to the unread limits. For peers that
+    /// ignore windows when they upload.
+    Lenient,
+    /// No windows in either direction, for peers that do not know WINDOW_UPDATE (Kubernetes). What the
+    /// application has not read is bounded by the unread limits and [`Overflow`].
+    Off,
+}
+
+/// What happens when the unread limits are reached, with [`FlowControl::Lenient`] or [`FlowControl::Off`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The transport is not read until the reader returns: nothing is lost, but all streams wait, and PINGs too.
+    #[default]
+    Pause,
+    /// As `Pause` for this long; then the stream that nobody reads is reset with CANCEL, and all others go on.
+    Reset {
+        /// The grace time.
+        after: Duration,
+    },
+}
+
+/// All options of a session.
+///
+/// [`Config::client`] and [`Config::server`] have the defaults of each role; the setters are the same on the
+/// builders of the HTTP layers.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) version: Version,
+    pub(crate) stream_window: u32,
+    pub(crate) connection_window: u32,
+    pub(crate) flow_control: FlowControl,
+    pub(crate) overflow: Overflow,
+    pub(crate) unread_stream_limit: usize,
+    pub(crate) unread_connection_limit: usize,
+    pub(crate) max_concurrent_streams: u32,
+    pub(crate) initial_max_open_streams: u32,
+    pub(crate) max_header_list_size: usize,
+    pub(crate) max_header_values: usize,
+    pub(crate) max_control_frame_size: u32,
+    pub(crate) header_compression: HeaderCompression,
+    pub(crate) keep_alive_interval: Option<Duration>,
+    pub(crate) keep_alive_timeout: Duration,
+    pub(crate) keep_alive_while_idle: bool,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) hold_until_peer_speaks: bool,
+    pub(crate) announce_settings: bool,
+    pub(crate) early_goaway: bool,
+    /// Whether the peer may create streams; else its SYN_STREAMs are refused.
+    pub(crate) accept_streams: bool,
+    /// Whether one SYN_REPLY with a 1xx status is skipped (HTTP clients).
+    pub(crate) skip_interim_replies: bool,
+}
+
+impl Config {
+    /// The defaults of a client: stream windows of 1 MiB, a connection window of 16 MiB, no header compression.
+    #[must_use]
+    pub fn client() -> Self {
+        Self {
+            stream_window: 1 << 20,
+            connection_window: 16 << 20,
+            // Requests mix secrets with text that an attacker may choose: a shared deflate context leaks them
+            // (CRIME, CVE-2012-4930).
+            header_compression: HeaderCompression::Off,
+            ..Self::server()
+        }
+    }
+
+    /// The defaults of a server: stream windows of 256 KiB, a connection window of 4 MiB, header compression at
+    /// level 1.
+    #[must_use]
+    pub fn server() -> Self {
+        Self {
+            version: Version::Spdy31,
+            stream_window: 256 << 10,
+            connection_window: 4 << 20,
+            flow_control: FlowControl::Spec,
+            overflow: Overflow::Pause,
+            unread_stream_limit: 1 << 20,
+            unread_connection_limit: 16 << 20,
+            max_concurrent_streams: 200,
+            initial_max_open_streams: 100,
+            max_header_list_size: BlockLimits::default().max_list_size,
+            max_header_values: BlockLimits::default().max_values,
+            max_control_frame_size: DecoderLimits::default().max_control_frame_size,
+            header_compression: HeaderCompression::Level(1),
+            keep_alive_interval: None,
+            keep_alive_timeout: Duration::from_secs(20),
+            keep_alive_while_idle: false,
+            idle_timeout: None,
+            write_timeout: None,
+            hold_until_peer_speaks: false,
+            announce_settings: true,
+            early_goaway: true,
+            accept_streams: true,
+            skip_interim_replies: false,
+        }
+    }
+
+    /// The defaults of a role.
+    #[must_use]
+    pub fn for_role(role: Role) -> Self {
+        match role {
+            Role::Client => Self::client(),
+            Role::Server => Self::server(),
+        }
+    }
+
+    /// The protocol version; SPDY/3.1 is the only one yet.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How header blocks are compressed.
+    #[must_use]
+    pub fn compression(&self) -> HeaderCompression {
+        self.header_compression
+    }
+
+    /// The limits for the decoder that feeds the session.
+    #[must_use]
+    pub fn decoder_limits(&self) -> DecoderLimits {
+        let mut limits = DecoderLimits::default();
+        limits.block.max_list_size = self.max_header_list_size;
+        limits.block.max_values = self.max_header_values;
+        limits.max_control_frame_size = self.max_control_frame_size;
+        limits
+    }
+
+    /// The connection window in use: at least twice the stream window, so that one unread stream cannot stop
+    /// the others.
+    pub(crate) fn effective_connection_window(&self) -> u32 {
+        self.connection_window
+            .max(self.stream_window.saturating_mul(2))
+            .clamp(crate::frame::DEFAULT_WINDOW, MAX_WINDOW)
+    }
+}
+
+/// The one table of options. `$callback!` gets each as `doc, name(argument: type), field = value` and makes its
+/// setter, so that `Config` and the builders cannot drift apart.
+macro_rules! with_options {
+    ($callback:ident) => {
+        $callback! {
+            /// The window of each stream towards us, in bytes: how much the peer may send before we have
+            /// consumed it. Announced by SETTINGS_INITIAL_WINDOW_SIZE; 1 to 2^31-1.
+            /// Default: 256 KiB for servers, 1 MiB for clients.
+            initial_stream_window_size(bytes: u32) { stream_window = bytes.clamp(1, $crate::frame::MAX_WINDOW) }
+            /// The window of the whole connection towards us, in bytes. A value below twice the stream window is
+            /// raised to that, so that a single unread stream cannot stop all others; it is at least 65,536,
+            /// because a connection window can only grow. Default: 4 MiB for servers, 16 MiB for clients.
+            initial_connection_window_size(bytes: u32) {
+                connection_window = bytes.clamp($crate::frame::DEFAULT_WINDOW, $crate::frame::MAX_WINDOW)
+            }
+            /// Which windows count. Default: [`FlowControl::Spec`](crate::FlowControl::Spec).
+            flow_control(mode: $crate::session::FlowControl) { flow_control = mode }
+            /// What happens when the unread limits are reached, with `Lenient` or `Off` flow control.
+            /// Default: [`Overflow::Pause`](crate::Overflow::Pause).
+            overflow(overflow: $crate::session::Overflow) { overflow = overflow }
+            /// How many received bytes of one stream may wait to be read, with `Lenient` or `Off` flow control.
+            /// Default: 1 MiB.
+            unread_stream_limit(bytes: usize) { unread_stream_limit = bytes.max(1) }
+            /// How many received bytes of all streams may wait to be read, with `Lenient` or `Off` flow control.
+            /// Default: 16 MiB.
+            unread_connection_limit(bytes: usize) { unread_connection_limit = bytes.max(1) }
+            /// How many streams the peer may have open at once. Announced by SETTINGS_MAX_CONCURRENT_STREAMS;
+            /// more are refused with REFUSED_STREAM. Default: 200.
+            max_concurrent_streams(streams: u32) { max_concurrent_streams = streams }
+            /// How many streams this side has open at once towards a peer that has announced no limit; more
+            /// wait. Default: 100.
+            initial_max_open_streams(streams: u32) { initial_max_open_streams = streams }
+            /// The largest header list accepted, decompressed, each value charged with 32 bytes beside its
+            /// name and its own length. Larger ones are answered with 431 (HTTP server) or reset with
+            /// FRAME_TOO_LARGE; beyond four times the limit the session ends. Default: 16 KiB.
+            max_header_list_size(bytes: u32) { max_header_list_size = bytes as usize }
+            /// The largest control frame accepted, in bytes; at least 8,192 (section 2.2.1). Default: 64 KiB.
+            max_control_frame_size(bytes: u32) { max_control_frame_size = bytes.max(8192) }
+            /// How header blocks are compressed. Default: `Level(1)` for servers, `Off` for clients, whose
+            /// requests a shared compression context could betray (CRIME).
+            header_compression(compression: $crate::headers::HeaderCompression) { header_compression = compression }
+            /// Sends a PING when nothing was received for this long; `None` never does. Default: `None`.
+            keep_alive_interval(interval: impl Into<Option<std::time::Duration>>) {
+                keep_alive_interval = interval.into()
+            }
+            /// Ends the session when nothing at all is received for this long after a keep-alive PING was
+            /// written. Default: 20 s.
+            keep_alive_timeout(timeout: std::time::Duration) { keep_alive_timeout = timeout }
+            /// Whether keep-alive PINGs are also sent while no stream is open. Default: no.
+            keep_alive_while_idle(enabled: bool) { keep_alive_while_idle = enabled }
+            /// Shuts the session down gracefully when no stream was open for this long; `None` never does.
+            /// Default: `None`.
+            idle_timeout(timeout: impl Into<Option<std::time::Duration>>) { idle_timeout = timeout.into() }
+            /// Ends the session when there is something to write and the transport takes nothing for this long;
+            /// `None` waits for ever. Default: `None`.
+            write_timeout(timeout: impl Into<Option<std::time::Duration>>) { write_timeout = timeout.into() }
+            /// Sends nothing before the first byte of the peer has arrived: Kubernetes clients lose what is sent
+            /// right behind a 101 response. Default: no.
+            hold_until_peer_speaks(hold: bool) { hold_until_peer_speaks = hold }
+            /// Whether a SETTINGS frame is sent at the start. Without it the peer assumes stream windows of
+            /// 65,536 bytes, and so do we. Default: yes.
+            announce_settings(announce: bool) { announce_settings = announce }
+            /// Whether a graceful shutdown begins with GOAWAY. Without it, new streams are refused one by one
+            /// and GOAWAY is the last frame, for peers that stop at any GOAWAY. Default: yes.
+            early_goaway(early: bool) { early_goaway = early }
+        }
+    };
+}
+
+macro_rules! config_setters {
+    ($( $(#[$doc:meta])* $name:ident($arg:ident : $ty:ty) { $field:ident = $value:expr } )*) => {
+        impl Config {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(mut self, $arg: $ty) -> Self {
+                    self.$field = $value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+with_options!(config_setters);
+
+#[allow(unused_imports, reason = "used by the builders of the HTTP layers")]
+pub(crate) use with_options;
