@@ -1,0 +1,132 @@
+//! What a header name may be, and the search for duplicates.
+
+use std::collections::HashSet;
+
+/// Up to this many names are compared one by one; more go into a set, so that the cost stays linear whatever
+/// limits the user has chosen.
+const COMPARED: usize = 64;
+
+/// Why `name` is not acceptable from the wire: names are US-ASCII and lower case and never empty (SPDY/3.1
+/// section 2.6.10). Control characters and blanks have no place in them either.
+pub(super) fn check_received(name: &[u8]) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("empty header name");
+    }
+    if name.iter().all(|byte| CLASS[usize::from(*byte)] & RECEIVED != 0) {
+        return Ok(());
+    }
+    Err(if name.iter().any(u8::is_ascii_uppercase) {
+        "upper-case letter in a header name"
+    } else {
+        "forbidden byte in a header name"
+    })
+}
+
+/// Why `name` must not be sent: stricter than what is tolerated, an HTTP token, behind a colon if it is a
+/// pseudo header.
+pub(super) fn check_sent(name: &[u8]) -> Result<(), &'static str> {
+    let token = name.strip_prefix(b":").unwrap_or(name);
+    if token.is_empty() {
+        return Err("the name is empty");
+    }
+    if token.iter().all(|byte| CLASS[usize::from(*byte)] & SENT != 0) {
+        return Ok(());
+    }
+    Err(if token.iter().any(u8::is_ascii_uppercase) {
+        "the name has an upper-case letter"
+    } else {
+        "the name has a character that no HTTP token has"
+    })
+}
+
+const RECEIVED: u8 = 1;
+const SENT: u8 = 2;
+
+static CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7f {
+        if !byte.is_ascii_uppercase() {
+            let token = !matches!(
+                byte,
+                b'"' | b'(' | b')' | b',' | b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}'
+            );
+            table[byte as usize] = if token { RECEIVED | SENT } else { RECEIVED };
+        }
+        byte += 1;
+    }
+    table
+}
+
+/// The names of a block so far.
+///
+/// A 64-bit mask over length, second (the first may be a colon) and last byte answers almost every question without a comparison.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    mask: u64,
+    count: usize,
+    many: Option<HashSet<Box<[u8]>>>,
+}
+
+impl Seen {
+    /// Adds `name`; false if it is among `earlier`, the names that were added before.
+    pub(super) fn insert<'a>(&mut self, name: &[u8], earlier: impl Iterator<Item = &'a [u8]>) -> bool {
+        if self.count >= COMPARED {
+            let many = self.many.get_or_insert_with(|| earlier.map(Box::from).collect());
+            if !many.insert(Box::from(name)) {
+                return false;
+            }
+        } else {
+            let bit = Self::bit(name);
+            let mut earlier = earlier;
+            if self.mask & bit != 0 && earlier.any(|other| other == name) {
+                return false;
+            }
+            self.mask |= bit;
+        }
+        self.count += 1;
+        true
+    }
+
+    fn bit(name: &[u8]) -> u64 {
+        let second = name.get(1).copied().unwrap_or_default();
+        let last = name.last().copied().unwrap_or_default();
+        let hash = name.len() * 31 + usize::from(second) * 7 + usize::from(last);
+        1 << (hash % 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_lower_case_printable_ascii() {
+        for good in ["a", ":path", "x-y_z.1", "!#$%&'*+^`|~"] {
+            assert_eq!(check_received(good.as_bytes()), Ok(()), "{good}");
+            assert_eq!(check_sent(good.as_bytes()), Ok(()), "{good}");
+        }
+        for bad in [&b""[..], b"A", b"a b", b"a\0", b"\x7f", b"\xc3\xa4", b"a\n"] {
+            assert!(check_received(bad).is_err() && check_sent(bad).is_err(), "{bad:?}");
+        }
+        // Tolerated, never sent.
+        for odd in [&b":"[..], b"a:b", b"a/b", b"(x)", b"a=b", b"[", b"{}"] {
+            assert!(check_received(odd).is_ok() && check_sent(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn duplicates_are_found_at_every_size() {
+        let names: Vec<Vec<u8>> = (0..200).map(|n| format!("name-{n}").into_bytes()).collect();
+        let mut seen = Seen::default();
+        for (i, name) in names.iter().enumerate() {
+            assert!(seen.insert(name, names[..i].iter().map(Vec::as_slice)));
+            for old in [0, i / 2, i] {
+                let earlier = names[..=i].iter().map(Vec::as_slice);
+                assert!(!seen.insert(&names[old], earlier), "{old} of {i}");
+            }
+        }
+    }
+}
