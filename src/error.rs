@@ -38,8 +38,15 @@ pub enum Timeout {
 
 #[derive(Debug)]
 enum Kind {
-    Reset { id: Option<StreamId>, status: ResetStatus, by: Initiator },
-    Session { status: GoAwayStatus, by: Initiator },
+    Reset {
+        id: Option<StreamId>,
+        status: ResetStatus,
+        by: Initiator,
+    },
+    Session {
+        status: GoAwayStatus,
+        by: Initiator,
+    },
     Unprocessed,
     Io(io::ErrorKind),
     Timeout(Timeout),
@@ -65,11 +72,23 @@ pub struct Error(Arc<Inner>);
 
 impl Error {
     fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Inner { kind, detail: detail.into(), cause: None }))
+        Self(Arc::new(Inner {
+            kind,
+            detail: detail.into(),
+            cause: None,
+        }))
     }
 
-    fn with_cause(kind: Kind, detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
-        Self(Arc::new(Inner { kind, detail: detail.into(), cause: Some(cause.into()) }))
+    fn with_cause(
+        kind: Kind,
+        detail: impl Into<Cow<'static, str>>,
+        cause: impl Into<Cause>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            detail: detail.into(),
+            cause: Some(cause.into()),
+        }))
     }
 
     /// A stream was reset.
@@ -83,7 +102,11 @@ impl Error {
     }
 
     /// The session ended with a GOAWAY status.
-    pub(crate) fn session(status: GoAwayStatus, by: Initiator, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn session(
+        status: GoAwayStatus,
+        by: Initiator,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(Kind::Session { status, by }, detail)
     }
 
@@ -120,7 +143,10 @@ impl Error {
 
     /// As [`Error::user`], with the error that shows why.
     #[allow(dead_code, reason = "used by the layers above the core")]
-    pub(crate) fn user_cause(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+    pub(crate) fn user_cause(
+        detail: impl Into<Cow<'static, str>>,
+        cause: impl Into<Cause>,
+    ) -> Self {
         Self::with_cause(Kind::User, detail, cause)
     }
 
@@ -180,7 +206,9 @@ impl Error {
     pub fn is_canceled(&self) -> bool {
         match self.0.kind {
             Kind::Canceled => true,
-            Kind::Reset { status, by, .. } => by == Initiator::User && status == ResetStatus::CANCEL,
+            Kind::Reset { status, by, .. } => {
+                by == Initiator::User && status == ResetStatus::CANCEL
+            }
             _ => false,
         }
     }
@@ -213,7 +241,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             Kind::Unprocessed => true,
-            Kind::Reset { status, by, .. } => by == Initiator::Remote && status == ResetStatus::REFUSED_STREAM,
+            Kind::Reset { status, by, .. } => {
+                by == Initiator::Remote && status == ResetStatus::REFUSED_STREAM
+            }
             _ => false,
         }
     }
@@ -262,7 +292,9 @@ impl Error {
             Kind::Io(kind) => kind,
             Kind::Reset { .. } => io::ErrorKind::ConnectionReset,
             Kind::Timeout(_) => io::ErrorKind::TimedOut,
-            Kind::Closed | Kind::Session { .. } | Kind::Unprocessed => io::ErrorKind::ConnectionAborted,
+            Kind::Closed | Kind::Session { .. } | Kind::Unprocessed => {
+                io::ErrorKind::ConnectionAborted
+            }
             Kind::User => io::ErrorKind::InvalidInput,
             Kind::Canceled | Kind::Body => io::ErrorKind::Other,
         };
@@ -304,7 +336,8 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
-        out.field("kind", &self.0.kind).field("detail", &self.0.detail);
+        out.field("kind", &self.0.kind)
+            .field("detail", &self.0.detail);
         if let Some(cause) = &self.0.cause {
             out.field("cause", cause);
         }
@@ -333,12 +366,25 @@ mod tests {
 
     #[test]
     fn predicates_follow_the_kind() {
-        let refused = Error::reset(StreamId::new(3), ResetStatus::REFUSED_STREAM, Initiator::Remote, "");
+        let refused = Error::reset(
+            StreamId::new(3),
+            ResetStatus::REFUSED_STREAM,
+            Initiator::Remote,
+            "",
+        );
         assert!(refused.is_reset() && refused.is_retryable() && refused.is_remote());
         assert_eq!(refused.status(), Some(3));
-        assert_eq!(refused.to_string(), "stream 3 reset by the peer (REFUSED_STREAM)");
+        assert_eq!(
+            refused.to_string(),
+            "stream 3 reset by the peer (REFUSED_STREAM)"
+        );
 
-        let ours = Error::reset(None, ResetStatus::REFUSED_STREAM, Initiator::Library, "too many streams");
+        let ours = Error::reset(
+            None,
+            ResetStatus::REFUSED_STREAM,
+            Initiator::Library,
+            "too many streams",
+        );
         assert!(!ours.is_retryable() && !ours.is_remote());
 
         let io = Error::io("reading", io::Error::from(io::ErrorKind::BrokenPipe));

@@ -6,5 +6,8 @@ pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod headers;
+pub mod session;
 
-pub use self::error::Error;
+pub use self::error::{Error, Initiator, Result, Timeout};
+pub use self::headers::HeaderCompression;
+pub use self::session::{Config, FlowControl, Overflow};

@@ -70,7 +70,11 @@ impl Priority {
     /// The priority with this number; numbers above 7 become 7.
     #[must_use]
     pub const fn new(priority: u8) -> Self {
-        if priority > 7 { Self(7) } else { Self(priority) }
+        if priority > 7 {
+            Self(7)
+        } else {
+            Self(priority)
+        }
     }
 
     /// The number, 0 to 7.

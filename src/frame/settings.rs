@@ -117,14 +117,24 @@ mod tests {
     #[test]
     fn first_of_duplicates_wins_and_iteration_is_sorted() {
         let mut settings = Settings::new();
-        let entry = |value| Setting { value, persist: true, persisted: false };
+        let entry = |value| Setting {
+            value,
+            persist: true,
+            persisted: false,
+        };
         settings.insert_first(SettingId::InitialWindowSize, entry(7));
         settings.insert_first(SettingId::InitialWindowSize, entry(8));
         settings.set(SettingId::UploadBandwidth, 1);
-        let all: Vec<_> = settings.iter().map(|(id, s)| (id as u32, s.value)).collect();
+        let all: Vec<_> = settings
+            .iter()
+            .map(|(id, s)| (id as u32, s.value))
+            .collect();
         assert_eq!(all, [(1, 1), (7, 7)]);
         assert_eq!(SettingId::from_wire(0), None);
         assert_eq!(SettingId::from_wire(9), None);
-        assert_eq!(SettingId::from_wire(8), Some(SettingId::ClientCertificateVectorSize));
+        assert_eq!(
+            SettingId::from_wire(8),
+            Some(SettingId::ClientCertificateVectorSize)
+        );
     }
 }

@@ -72,7 +72,11 @@ impl Inflater {
     /// Inflates the next piece of the current block, all of it.
     pub(crate) fn push(&mut self, mut input: &[u8]) -> Result<(), InflateError> {
         // The plain form is never larger than the list size and the count.
-        let budget = self.limits.max_list_size.min(MAX_BLOCK_LEN).saturating_add(4);
+        let budget = self
+            .limits
+            .max_list_size
+            .min(MAX_BLOCK_LEN)
+            .saturating_add(4);
         let abuse = budget.saturating_mul(ABUSE);
         loop {
             if self.dropping {
@@ -98,7 +102,11 @@ impl Inflater {
             }
             if consumed == 0 && produced == 0 {
                 // There was room for output: only a lack of input explains it.
-                return if input.is_empty() { Ok(()) } else { Err(InflateError::Corrupt) };
+                return if input.is_empty() {
+                    Ok(())
+                } else {
+                    Err(InflateError::Corrupt)
+                };
             }
         }
     }
@@ -130,11 +138,15 @@ impl Inflater {
 
     /// One call into zlib; returns how much input it took.
     fn step(&mut self, input: &[u8]) -> Result<usize, InflateError> {
-        let zlib = self.zlib.get_or_insert_with(|| Box::new(Decompress::new(true)));
+        let zlib = self
+            .zlib
+            .get_or_insert_with(|| Box::new(Decompress::new(true)));
         let start = zlib.total_in();
         if !self.primed {
             // zlib is content without a dictionary; the protocol is not (section 2.6.10.1).
-            let flags = usize::try_from(1_u64.saturating_sub(start)).ok().and_then(|at| input.get(at));
+            let flags = usize::try_from(1_u64.saturating_sub(start))
+                .ok()
+                .and_then(|at| input.get(at));
             if start < 2 && flags.is_some_and(|flags| flags & FDICT == 0) {
                 return Err(InflateError::NoDictionary);
             }
@@ -151,7 +163,8 @@ impl Inflater {
                         return Err(InflateError::ForeignDictionary(id));
                     }
                     // Accepted exactly when the checksum is the one that zlib asks for.
-                    zlib.set_dictionary(dictionary.bytes).map_err(|_| InflateError::Corrupt)?;
+                    zlib.set_dictionary(dictionary.bytes)
+                        .map_err(|_| InflateError::Corrupt)?;
                     self.primed = true;
                     Ok(consumed)
                 }

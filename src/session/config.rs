@@ -240,5 +240,5 @@ macro_rules! config_setters {
 
 with_options!(config_setters);
 
-#[allow(unused_imports, reason = "used by the builders of the HTTP layers")]
+#[cfg(feature = "http")]
 pub(crate) use with_options;

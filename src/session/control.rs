@@ -33,7 +33,10 @@ pub(crate) struct ControlQueue {
 impl ControlQueue {
     pub(crate) fn push(&mut self, control: Control, peer_caused: bool) {
         self.peer_caused += usize::from(peer_caused);
-        self.queue.push_back(Queued { control, peer_caused });
+        self.queue.push_back(Queued {
+            control,
+            peer_caused,
+        });
     }
 
     pub(crate) fn pop(&mut self) -> Option<Control> {
@@ -63,7 +66,10 @@ impl Session {
         if self.config.announce_settings {
             let mut settings = Settings::new();
             if self.config.accept_streams {
-                settings.set(SettingId::MaxConcurrentStreams, self.config.max_concurrent_streams);
+                settings.set(
+                    SettingId::MaxConcurrentStreams,
+                    self.config.max_concurrent_streams,
+                );
             }
             if self.obeys_windows() {
                 settings.set(SettingId::InitialWindowSize, self.config.stream_window);
@@ -74,7 +80,8 @@ impl Session {
         }
         if self.obeys_windows() {
             // The connection window can only grow past its start by WINDOW_UPDATE (section 2.6.8).
-            self.recv_pending = u64::from(self.config.effective_connection_window() - DEFAULT_WINDOW);
+            self.recv_pending =
+                u64::from(self.config.effective_connection_window() - DEFAULT_WINDOW);
         }
     }
 

@@ -67,7 +67,8 @@ impl Session {
     pub fn wants_read(&mut self, write_blocked: bool, now: Instant) -> bool {
         /// Replies (PING echoes, RST_STREAMs) the peer may have caused while it takes none.
         const MAX_STUCK_REPLIES: usize = 64;
-        let paused = self.overflow.is_some() || (write_blocked && self.control.peer_caused() > MAX_STUCK_REPLIES);
+        let paused = self.overflow.is_some()
+            || (write_blocked && self.control.peer_caused() > MAX_STUCK_REPLIES);
         if self.read_paused && !paused {
             // The keep-alive clock stood still while we did not read.
             self.keep_alive.heard(now);
@@ -81,23 +82,38 @@ impl Session {
         if !self.has_unread_limits() || self.overflow.is_some() {
             return;
         }
-        let Some(stream) = self.store.get(key) else { return };
+        let Some(stream) = self.store.get(key) else {
+            return;
+        };
         let over_stream = stream.recv.queue.len() > self.unread_stream_limit();
         if !over_stream && self.unread <= self.unread_connection_limit() {
             return;
         }
-        let culprit = if over_stream { key } else { self.largest_reader().unwrap_or(key) };
+        let culprit = if over_stream {
+            key
+        } else {
+            self.largest_reader().unwrap_or(key)
+        };
         let deadline = match self.config.overflow {
             Overflow::Pause => None,
             Overflow::Reset { after } => now.checked_add(after),
         };
-        self.overflow = Some(Overflowing { key: culprit, deadline });
+        self.overflow = Some(Overflowing {
+            key: culprit,
+            deadline,
+        });
     }
 
     /// Lets reading go on once the limits hold again.
     pub(crate) fn overflow_relieved(&mut self, key: Key) {
-        let Some(overflowing) = self.overflow else { return };
-        let unread_of = |key| self.store.get(key).map_or(0, |stream| stream.recv.queue.len());
+        let Some(overflowing) = self.overflow else {
+            return;
+        };
+        let unread_of = |key| {
+            self.store
+                .get(key)
+                .map_or(0, |stream| stream.recv.queue.len())
+        };
         let over = unread_of(overflowing.key) > self.unread_stream_limit()
             || unread_of(key) > self.unread_stream_limit()
             || self.unread > self.unread_connection_limit();
@@ -112,17 +128,28 @@ impl Session {
 
     /// Resets the stream that nobody has read for the grace time.
     pub(crate) fn expire_overflow(&mut self, now: Instant) {
-        let Some(overflowing) = self.overflow else { return };
+        let Some(overflowing) = self.overflow else {
+            return;
+        };
         if overflowing.deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
         self.overflow = None;
         let why = "nobody read the stream within the grace time of Overflow::Reset";
-        if self.store.get(overflowing.key).is_some_and(|stream| stream.is_closed()) {
+        if self
+            .store
+            .get(overflowing.key)
+            .is_some_and(super::stream::Stream::is_closed)
+        {
             // Over on the wire, but its bytes are still held: give them up.
             self.fail_reader(overflowing.key, ResetStatus::CANCEL, why);
         } else {
-            self.reset_stream(overflowing.key, ResetStatus::CANCEL, Initiator::Library, why);
+            self.reset_stream(
+                overflowing.key,
+                ResetStatus::CANCEL,
+                Initiator::Library,
+                why,
+            );
         }
         if self.unread > self.unread_connection_limit() {
             if let Some(next) = self.largest_reader() {
@@ -135,20 +162,30 @@ impl Session {
     fn unread_stream_limit(&self) -> usize {
         match self.config.flow_control {
             FlowControl::Off => self.config.unread_stream_limit,
-            _ => self.config.unread_stream_limit.max(self.config.stream_window as usize),
+            _ => self
+                .config
+                .unread_stream_limit
+                .max(self.config.stream_window as usize),
         }
     }
 
     fn unread_connection_limit(&self) -> usize {
         match self.config.flow_control {
             FlowControl::Off => self.config.unread_connection_limit,
-            _ => self.config.unread_connection_limit.max(self.config.effective_connection_window() as usize),
+            _ => self
+                .config
+                .unread_connection_limit
+                .max(self.config.effective_connection_window() as usize),
         }
     }
 
     /// The stream with most unread bytes. O(n), but only when a connection-wide limit is reached.
     fn largest_reader(&self) -> Option<Key> {
-        let unread = |key: &Key| self.store.get(*key).map_or(0, |stream| stream.recv.queue.len());
+        let unread = |key: &Key| {
+            self.store
+                .get(*key)
+                .map_or(0, |stream| stream.recv.queue.len())
+        };
         self.store.keys().into_iter().max_by_key(unread)
     }
 }

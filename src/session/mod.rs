@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+#[cfg(feature = "http")]
 pub(crate) use self::config::with_options;
 pub use self::config::{Config, FlowControl, Overflow};
 pub use self::store::Key;
@@ -268,7 +269,9 @@ impl Session {
     /// Ends a stream on the wire: nothing more is sent, every waiter is told, counts and lists are put right. With
     /// `error` the end is early; received bytes stay readable before it unless `discard`.
     fn end(&mut self, key: Key, error: Option<Error>, discard: bool) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         if stream.is_closed() {
             return;
         }
@@ -288,7 +291,12 @@ impl Session {
         if discard {
             self.discard_unread(key);
         }
-        if early && self.store.get(key).is_some_and(|stream| stream.request.is_some()) {
+        if early
+            && self
+                .store
+                .get(key)
+                .is_some_and(|stream| stream.request.is_some())
+        {
             // Nobody will ever see a stream that ended before it was accepted.
             self.backlog.remove(&mut self.store, key);
             if let Some(stream) = self.store.get_mut(key) {
@@ -297,7 +305,11 @@ impl Session {
             self.discard_unread(key);
         }
         if counted {
-            let active = if own { &mut self.own_active } else { &mut self.peer_active };
+            let active = if own {
+                &mut self.own_active
+            } else {
+                &mut self.peer_active
+            };
             *active -= 1;
         }
         if own {
@@ -311,7 +323,8 @@ impl Session {
 
     /// Frees the record of a stream that is over on the wire and for the application.
     fn remove_if_over(&mut self, key: Key) {
-        let over = |stream: &Stream| stream.is_closed() && !stream.is_held() && stream.request.is_none();
+        let over =
+            |stream: &Stream| stream.is_closed() && !stream.is_held() && stream.request.is_none();
         if !self.store.get(key).is_some_and(over) {
             return;
         }
@@ -325,7 +338,9 @@ impl Session {
 
     /// Gives the unread bytes of a stream back to the connection.
     fn discard_unread(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         stream.recv.headers.clear();
         let queue = std::mem::take(&mut stream.recv.queue);
         let n = queue.len();
@@ -351,7 +366,9 @@ impl Session {
 
     /// Resets a stream that is active on the wire, or withdraws one that was never sent.
     fn reset_stream(&mut self, key: Key, status: ResetStatus, by: Initiator, why: &'static str) {
-        let Some(stream) = self.store.get(key) else { return };
+        let Some(stream) = self.store.get(key) else {
+            return;
+        };
         if stream.is_closed() {
             return;
         }
@@ -359,7 +376,8 @@ impl Session {
         let id = stream.id;
         if let Some(id) = id {
             let peer_caused = by == Initiator::Library || !stream.own;
-            self.control.push(Control::Reset(RstStream { id, status }), peer_caused);
+            self.control
+                .push(Control::Reset(RstStream { id, status }), peer_caused);
             self.tombstones.insert(id);
         }
         self.end(key, Some(Error::reset(id, status, by, why)), true);
@@ -367,12 +385,19 @@ impl Session {
 
     /// Reports what a stream waited for, if it did.
     fn wake(&mut self, key: Key, read: bool, write: bool, reply: bool) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         let read = read && std::mem::take(&mut stream.recv.interest);
         let write = write && std::mem::take(&mut stream.send.interest);
         let reply = reply && std::mem::take(&mut stream.recv.reply_interest);
         if read || write || reply {
-            self.events.push_back(Event::Wake { key, read, write, reply });
+            self.events.push_back(Event::Wake {
+                key,
+                read,
+                write,
+                reply,
+            });
         }
     }
 
@@ -393,7 +418,10 @@ impl Session {
             }
             if idle {
                 let since = *self.idle_since.get_or_insert(now);
-                deadlines[3] = self.config.idle_timeout.and_then(|timeout| since.checked_add(timeout));
+                deadlines[3] = self
+                    .config
+                    .idle_timeout
+                    .and_then(|timeout| since.checked_add(timeout));
             } else {
                 self.idle_since = None;
             }

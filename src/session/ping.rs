@@ -36,7 +36,10 @@ pub(crate) struct Pings {
 
 impl Pings {
     pub(crate) fn new(role: Role) -> Self {
-        Self { next: role.first_id(), outstanding: VecDeque::new() }
+        Self {
+            next: role.first_id(),
+            outstanding: VecDeque::new(),
+        }
     }
 
     /// Registers a PING and gives its id, or `None` when too many are under way.
@@ -47,7 +50,11 @@ impl Pings {
         let id = self.next;
         // Ids are reused after wrapping; +2 keeps the parity.
         self.next = self.next.wrapping_add(2);
-        self.outstanding.push_back(Outstanding { id, purpose, sent: None });
+        self.outstanding.push_back(Outstanding {
+            id,
+            purpose,
+            sent: None,
+        });
         Some(id)
     }
 
@@ -60,7 +67,10 @@ impl Pings {
 
     /// Takes the PING that this echo answers; `None` if there is none (ignored, section 2.6.5).
     pub(crate) fn answered(&mut self, id: u32, now: Instant) -> Option<(Purpose, Duration)> {
-        let position = self.outstanding.iter().position(|ping| ping.id == id && ping.sent.is_some())?;
+        let position = self
+            .outstanding
+            .iter()
+            .position(|ping| ping.id == id && ping.sent.is_some())?;
         let ping = self.outstanding.remove(position)?;
         Some((ping.purpose, now.saturating_duration_since(ping.sent?)))
     }
@@ -96,7 +106,12 @@ pub(crate) enum KeepAliveAction {
 
 impl KeepAlive {
     pub(crate) fn new(interval: Option<Duration>, timeout: Duration, now: Instant) -> Self {
-        Self { interval, timeout, last_heard: now, phase: Phase::Quiet }
+        Self {
+            interval,
+            timeout,
+            last_heard: now,
+            phase: Phase::Quiet,
+        }
     }
 
     /// Bytes arrived, or reading starts again after a pause of ours.
@@ -168,12 +183,18 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut keep_alive = KeepAlive::new(Some(10 * second), 5 * second, start);
         assert_eq!(keep_alive.expired(start + 9 * second), None);
-        assert_eq!(keep_alive.expired(start + 10 * second), Some(KeepAliveAction::Ping));
+        assert_eq!(
+            keep_alive.expired(start + 10 * second),
+            Some(KeepAliveAction::Ping)
+        );
         assert_eq!(keep_alive.deadline(), None);
         assert_eq!(keep_alive.expired(start + 100 * second), None);
         keep_alive.ping_sent(start + 100 * second);
         assert_eq!(keep_alive.expired(start + 104 * second), None);
-        assert_eq!(keep_alive.expired(start + 105 * second), Some(KeepAliveAction::Expire));
+        assert_eq!(
+            keep_alive.expired(start + 105 * second),
+            Some(KeepAliveAction::Expire)
+        );
         keep_alive.heard(start + 105 * second);
         assert_eq!(keep_alive.deadline(), Some(start + 115 * second));
     }

@@ -95,7 +95,8 @@ impl ByteQueue {
 
     fn close_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.chunks.push_back(std::mem::take(&mut self.tail).freeze());
+            self.chunks
+                .push_back(std::mem::take(&mut self.tail).freeze());
         }
     }
 }
@@ -118,7 +119,10 @@ mod tests {
     fn keeps_the_order_of_copied_and_sliced_payloads() {
         let mut queue = ByteQueue::default();
         let mut expected = Vec::new();
-        for (i, len) in [10, 2000, 5, 40_000, 1, 0, 33_000, 900, 70_000].into_iter().enumerate() {
+        for (i, len) in [10, 2000, 5, 40_000, 1, 0, 33_000, 900, 70_000]
+            .into_iter()
+            .enumerate()
+        {
             let payload = vec![u8::try_from(i).unwrap(); len];
             expected.extend_from_slice(&payload);
             if i % 2 == 0 {
@@ -138,7 +142,11 @@ mod tests {
             queue.push_received(Bytes::from(vec![7; 1024]));
         }
         // One slice for the payload that found the queue empty, 32 KiB buffers for the rest.
-        assert!(queue.chunks.len() <= 1 + 32, "{} chunks", queue.chunks.len());
+        assert!(
+            queue.chunks.len() <= 1 + 32,
+            "{} chunks",
+            queue.chunks.len()
+        );
         assert_eq!(drain(&mut queue, usize::MAX).len(), 1024 * 1024);
     }
 

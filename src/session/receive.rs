@@ -12,8 +12,8 @@ use super::window::{ConnectionWindow, StreamWindow, credit_is_due};
 use super::{Event, FlowControl, Session};
 use crate::error::{Error, Initiator};
 use crate::frame::{
-    DataPiece, GoAwayStatus, HeaderFrame, MAX_WINDOW, Received, ReceivedBlock, ResetStatus, RstStream, SettingId,
-    Settings, StreamId, SynStream, WindowUpdate,
+    DataPiece, GoAwayStatus, HeaderFrame, MAX_WINDOW, Received, ReceivedBlock, ResetStatus,
+    RstStream, SettingId, Settings, StreamId, SynStream, WindowUpdate,
 };
 
 /// A DATA frame under way.
@@ -79,7 +79,11 @@ impl Session {
             Received::Ignored { .. } => Ok(()),
         };
         if let Err(why) = result {
-            self.fail(Error::session(GoAwayStatus::PROTOCOL_ERROR, Initiator::Library, why));
+            self.fail(Error::session(
+                GoAwayStatus::PROTOCOL_ERROR,
+                Initiator::Library,
+                why,
+            ));
         }
     }
 
@@ -101,23 +105,32 @@ impl Session {
         if self.tombstones.contains(id) {
             return;
         }
-        self.control.push(Control::Reset(RstStream { id, status }), true);
+        self.control
+            .push(Control::Reset(RstStream { id, status }), true);
         self.tombstones.insert(id);
     }
 
     fn on_data(&mut self, piece: DataPiece, now: Instant) -> Result<(), Violation> {
         if let Some(len) = piece.frame_len {
             let key = self.begin_data(piece.id, len)?;
-            self.incoming_data = Some(IncomingData { key, remaining: len });
+            self.incoming_data = Some(IncomingData {
+                key,
+                remaining: len,
+            });
         }
-        let Some(mut data) = self.incoming_data else { return Ok(()) };
+        let Some(mut data) = self.incoming_data else {
+            return Ok(());
+        };
         let n = u32::try_from(piece.payload.len()).unwrap_or(u32::MAX);
         data.remaining = data.remaining.saturating_sub(n);
         // The stream may have died, or lost its reader, in mid-frame.
         let reader = |key: &Key| self.store.get(*key).is_some_and(|s| !s.is_closed());
         data.key = data.key.filter(reader);
         self.incoming_data = if piece.last { None } else { Some(data) };
-        match data.key.and_then(|key| Some((key, self.store.get_mut(key)?))) {
+        match data
+            .key
+            .and_then(|key| Some((key, self.store.get_mut(key)?)))
+        {
             // A stream that waits to be accepted will have a reader.
             Some((key, stream)) if stream.recv.held || stream.request.is_some() => {
                 if n > 0 {
@@ -143,7 +156,9 @@ impl Session {
             self.recv_window.debit(len);
             if self.config.flow_control == FlowControl::Spec && self.recv_window.left() < 0 {
                 // The text demands GOAWAY with FLOW_CONTROL_ERROR and has no number for it; all peers send 1.
-                return Err("the peer sent more DATA than the connection window allows (flow-control error)");
+                return Err(
+                    "the peer sent more DATA than the connection window allows (flow-control error)",
+                );
             }
         }
         let key = match self.lookup(id) {
@@ -163,12 +178,20 @@ impl Session {
                 return Ok(None);
             }
         };
-        let floor = i64::from(self.announced_stream_window()) - i64::from(crate::frame::DEFAULT_WINDOW);
+        let floor =
+            i64::from(self.announced_stream_window()) - i64::from(crate::frame::DEFAULT_WINDOW);
         let strict = self.config.flow_control == FlowControl::Spec;
         let obeys_windows = self.obeys_windows();
-        let Some(stream) = self.store.get_mut(key) else { return Ok(None) };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(None);
+        };
         if let Err(status) = stream.state.recv_payload() {
-            self.reset_stream(key, status, Initiator::Library, "DATA in a state that does not allow it");
+            self.reset_stream(
+                key,
+                status,
+                Initiator::Library,
+                "DATA in a state that does not allow it",
+            );
             return Ok(None);
         }
         if obeys_windows {
@@ -176,7 +199,12 @@ impl Session {
             // Section 2.6.8: until the peer has seen a SETTINGS that lowers the window, it may send up to 64 KiB.
             if strict && stream.recv.window.left() < floor.min(0) {
                 let why = "the peer sent more DATA than the stream window allows";
-                self.reset_stream(key, ResetStatus::FLOW_CONTROL_ERROR, Initiator::Library, why);
+                self.reset_stream(
+                    key,
+                    ResetStatus::FLOW_CONTROL_ERROR,
+                    Initiator::Library,
+                    why,
+                );
                 return Ok(None);
             }
         }
@@ -186,7 +214,9 @@ impl Session {
 
     /// The peer has ended its direction.
     fn on_fin(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         let next = stream.state.recv_fin();
         stream.recv.ended = true;
         self.credit.remove(&mut self.store, key);
@@ -266,23 +296,41 @@ impl Session {
         let key = match self.lookup(reply.id) {
             Lookup::Active(key) => key,
             // U-11: no draft names the reaction to SYN_REPLY for an unknown or closed stream.
-            Lookup::Closed | Lookup::Idle => return self.reset_inactive(reply.id, ResetStatus::INVALID_STREAM),
+            Lookup::Closed | Lookup::Idle => {
+                return self.reset_inactive(reply.id, ResetStatus::INVALID_STREAM);
+            }
         };
         let skip_interim = self.config.skip_interim_replies;
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         let next = match stream.state.recv_reply(stream.own) {
             Ok(next) => next,
             Err(status) => {
-                return self.reset_stream(key, status, Initiator::Library, "SYN_REPLY in a state that does not allow it");
+                return self.reset_stream(
+                    key,
+                    status,
+                    Initiator::Library,
+                    "SYN_REPLY in a state that does not allow it",
+                );
             }
         };
         let block = match reply.block {
             Ok(block) => block,
-            Err(error) => return self.reset_stream(key, error.status(), Initiator::Library, error.description()),
+            Err(error) => {
+                return self.reset_stream(
+                    key,
+                    error.status(),
+                    Initiator::Library,
+                    error.description(),
+                );
+            }
         };
         // SPDY has no interim responses, but node sends them. One is skipped, a deliberate deviation from section
         // 2.6.2, which would make the real reply behind it an error.
-        let interim = block.get(":status").is_some_and(|status| status.first() == Some(&b'1'));
+        let interim = block
+            .get(":status")
+            .is_some_and(|status| status.first() == Some(&b'1'));
         if skip_interim && interim && !reply.fin && !stream.recv.interim_seen {
             stream.recv.interim_seen = true;
             return;
@@ -298,16 +346,32 @@ impl Session {
     fn on_headers(&mut self, headers: HeaderFrame<ReceivedBlock>) {
         let key = match self.lookup(headers.id) {
             Lookup::Active(key) => key,
-            Lookup::Closed | Lookup::Idle => return self.reset_inactive(headers.id, ResetStatus::INVALID_STREAM),
+            Lookup::Closed | Lookup::Idle => {
+                return self.reset_inactive(headers.id, ResetStatus::INVALID_STREAM);
+            }
         };
         let limit = self.config.max_header_list_size;
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         if let Err(status) = stream.state.recv_payload() {
-            return self.reset_stream(key, status, Initiator::Library, "HEADERS in a state that does not allow it");
+            return self.reset_stream(
+                key,
+                status,
+                Initiator::Library,
+                "HEADERS in a state that does not allow it",
+            );
         }
         let block = match headers.block {
             Ok(block) => block,
-            Err(error) => return self.reset_stream(key, error.status(), Initiator::Library, error.description()),
+            Err(error) => {
+                return self.reset_stream(
+                    key,
+                    error.status(),
+                    Initiator::Library,
+                    error.description(),
+                );
+            }
         };
         // Any number of HEADERS may come (section 2.3.4); together they are bounded like one block.
         stream.recv.headers_size += block.list_size();
@@ -326,8 +390,15 @@ impl Session {
 
     fn on_rst_stream(&mut self, reset: RstStream) {
         // Section 2.4.2: RST_STREAM is never answered; one for an unknown stream is ignored.
-        let Lookup::Active(key) = self.lookup(reset.id) else { return };
-        let error = Error::reset(Some(reset.id), reset.status, Initiator::Remote, reset.status.description());
+        let Lookup::Active(key) = self.lookup(reset.id) else {
+            return;
+        };
+        let error = Error::reset(
+            Some(reset.id),
+            reset.status,
+            Initiator::Remote,
+            reset.status.description(),
+        );
         // What arrived before the reset stays readable.
         self.end(key, Some(error), false);
     }
@@ -340,20 +411,28 @@ impl Session {
             if update.delta == 0 {
                 return Err("WINDOW_UPDATE of 0 for the connection (section 2.6.8)");
             }
-            return self
-                .send_window
-                .credit(update.delta)
-                .map_err(|_| "WINDOW_UPDATE lifts the connection window above 2^31-1 (flow-control error)");
+            return self.send_window.credit(update.delta).map_err(
+                |_| "WINDOW_UPDATE lifts the connection window above 2^31-1 (flow-control error)",
+            );
         };
         // U-14, C-090: ignored for unknown and closed streams, and once our FIN was sent.
-        let Lookup::Active(key) = self.lookup(id) else { return Ok(()) };
-        let Some(stream) = self.store.get_mut(key) else { return Ok(()) };
+        let Lookup::Active(key) = self.lookup(id) else {
+            return Ok(());
+        };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(());
+        };
         if !stream.state.is_send_open() {
             return Ok(());
         }
         if update.delta == 0 || stream.send.window.credit(update.delta).is_err() {
             let why = "WINDOW_UPDATE of 0, or one that lifts the stream window above 2^31-1";
-            self.reset_stream(key, ResetStatus::FLOW_CONTROL_ERROR, Initiator::Library, why);
+            self.reset_stream(
+                key,
+                ResetStatus::FLOW_CONTROL_ERROR,
+                Initiator::Library,
+                why,
+            );
             return Ok(());
         }
         self.reschedule(key);
@@ -363,13 +442,19 @@ impl Session {
 
     fn on_settings(&mut self, settings: &Settings) -> Result<(), Violation> {
         // A PERSISTED value is our own old one coming back: it says nothing about the peer (U-35).
-        let value = |id| settings.get(id).filter(|setting| !setting.persisted).map(|setting| setting.value);
+        let value = |id| {
+            settings
+                .get(id)
+                .filter(|setting| !setting.persisted)
+                .map(|setting| setting.value)
+        };
         if let Some(limit) = value(SettingId::MaxConcurrentStreams) {
             self.peer_max_streams = Some(limit);
             self.promote_waiting();
             self.announce_slot();
         }
-        let Some(size) = value(SettingId::InitialWindowSize).filter(|_| self.obeys_windows()) else {
+        let Some(size) = value(SettingId::InitialWindowSize).filter(|_| self.obeys_windows())
+        else {
             return Ok(());
         };
         if size > MAX_WINDOW {
@@ -382,10 +467,17 @@ impl Session {
             return Ok(());
         }
         for key in self.store.keys() {
-            let Some(stream) = self.store.get_mut(key).filter(|stream| !stream.is_closed()) else { continue };
+            let Some(stream) = self.store.get_mut(key).filter(|stream| !stream.is_closed()) else {
+                continue;
+            };
             if stream.send.window.shift(delta).is_err() {
                 let why = "SETTINGS lifts the stream window above 2^31-1";
-                self.reset_stream(key, ResetStatus::FLOW_CONTROL_ERROR, Initiator::Library, why);
+                self.reset_stream(
+                    key,
+                    ResetStatus::FLOW_CONTROL_ERROR,
+                    Initiator::Library,
+                    why,
+                );
                 continue;
             }
             self.reschedule(key);
@@ -428,7 +520,14 @@ impl Session {
             return;
         }
         let clean = !always_an_error && self.store.active() == 0 && self.sched.waiting() == 0;
-        self.lifecycle = if clean { Lifecycle::Closed } else { Lifecycle::Failed { error: error.clone(), go_away: None } };
+        self.lifecycle = if clean {
+            Lifecycle::Closed
+        } else {
+            Lifecycle::Failed {
+                error: error.clone(),
+                go_away: None,
+            }
+        };
         self.control.clear();
         self.fail_all(&error);
     }
@@ -450,7 +549,9 @@ impl Session {
         if !self.obeys_windows() {
             return;
         }
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         stream.recv.pending += n as u64;
         let left = stream.recv.window.left();
         if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left) {
@@ -458,7 +559,10 @@ impl Session {
         }
         // No credit that the announced length makes needless: node answers one for a stream that it has finished
         // with RST_STREAM.
-        let rest = stream.recv.expected.map(|total| total.saturating_sub(stream.recv.received));
+        let rest = stream
+            .recv
+            .expected
+            .map(|total| total.saturating_sub(stream.recv.received));
         if rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
             return;
         }
@@ -475,7 +579,9 @@ impl Session {
         if !self.connection_credit_due() {
             return None;
         }
-        let delta = u32::try_from(self.recv_pending).unwrap_or(MAX_WINDOW).min(MAX_WINDOW);
+        let delta = u32::try_from(self.recv_pending)
+            .unwrap_or(MAX_WINDOW)
+            .min(MAX_WINDOW);
         // Cannot overflow: window plus pending never exceeds what was granted.
         self.recv_window.credit(delta).ok()?;
         self.recv_pending -= u64::from(delta);
@@ -486,7 +592,9 @@ impl Session {
     pub(crate) fn take_stream_credit(&mut self) -> Option<WindowUpdate> {
         loop {
             let key = self.credit.pop_front(&mut self.store)?;
-            let Some(stream) = self.store.get_mut(key) else { continue };
+            let Some(stream) = self.store.get_mut(key) else {
+                continue;
+            };
             if !stream.state.wants_credit() || !stream.recv.held {
                 continue;
             }
@@ -495,7 +603,10 @@ impl Session {
                 continue;
             }
             stream.recv.pending = 0;
-            return Some(WindowUpdate { id: stream.id, delta });
+            return Some(WindowUpdate {
+                id: stream.id,
+                delta,
+            });
         }
     }
 
@@ -503,9 +614,16 @@ impl Session {
     #[doc(hidden)]
     #[must_use]
     pub fn receive_ledger(&self) -> [i64; 4] {
-        let under_way = self.incoming_data.map_or(0, |data| i64::from(data.remaining));
+        let under_way = self
+            .incoming_data
+            .map_or(0, |data| i64::from(data.remaining));
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        [self.recv_window.left(), under_way, signed(self.unread as u64), signed(self.recv_pending)]
+        [
+            self.recv_window.left(),
+            under_way,
+            signed(self.unread as u64),
+            signed(self.recv_pending),
+        ]
     }
 
     #[doc(hidden)]

@@ -19,7 +19,10 @@ struct Rings {
 impl Rings {
     const fn new() -> Self {
         const EMPTY: List = List::new(Hook::Sched);
-        Self { levels: [EMPTY; 8], ready: 0 }
+        Self {
+            levels: [EMPTY; 8],
+            ready: 0,
+        }
     }
 
     fn push(&mut self, store: &mut Store, key: Key, level: usize) {
@@ -38,7 +41,11 @@ impl Rings {
         if self.ready == 0 {
             return None;
         }
-        let level = if lowest { 7 - self.ready.leading_zeros() } else { self.ready.trailing_zeros() } as usize;
+        let level = if lowest {
+            7 - self.ready.leading_zeros()
+        } else {
+            self.ready.trailing_zeros()
+        } as usize;
         let key = self.levels[level].pop_front(store);
         if self.levels[level].is_empty() {
             self.ready &= !(1 << level);
@@ -70,7 +77,9 @@ impl Sched {
 
     /// Moves a stream to where it belongs now.
     pub(crate) fn place(&mut self, store: &mut Store, key: Key, place: Place) {
-        let Some(stream) = store.get_mut(key) else { return };
+        let Some(stream) = store.get_mut(key) else {
+            return;
+        };
         if stream.place == place {
             return;
         }
@@ -189,7 +198,13 @@ mod tests {
     #[test]
     fn a_moved_stream_is_in_one_list_only() {
         let (mut sched, mut store, keys) = setup(&[2]);
-        for place in [Place::Waiting, Place::Opener, Place::Free, Place::Data, Place::Nowhere] {
+        for place in [
+            Place::Waiting,
+            Place::Opener,
+            Place::Free,
+            Place::Data,
+            Place::Nowhere,
+        ] {
             sched.place(&mut store, keys[0], place);
             assert_eq!(sched.waiting(), usize::from(place == Place::Waiting));
         }

@@ -34,13 +34,19 @@ pub(crate) enum Lifecycle {
     /// Over without an error.
     Closed,
     /// Over by an error; `go_away` is the last frame.
-    Failed { error: Error, go_away: Option<GoAway> },
+    Failed {
+        error: Error,
+        go_away: Option<GoAway>,
+    },
 }
 
 impl Lifecycle {
     /// Whether no frame is handled any more.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self, Self::Closing { .. } | Self::Closed | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Closing { .. } | Self::Closed | Self::Failed { .. }
+        )
     }
 
     /// Whether new streams of the peer are ignored.
@@ -49,12 +55,21 @@ impl Lifecycle {
     }
 
     pub(crate) fn has_last_frame(&self) -> bool {
-        matches!(self, Self::Closing { go_away: Some(_) } | Self::Failed { go_away: Some(_), .. })
+        matches!(
+            self,
+            Self::Closing { go_away: Some(_) }
+                | Self::Failed {
+                    go_away: Some(_),
+                    ..
+                }
+        )
     }
 
     pub(crate) fn take_last_frame(&mut self) -> Option<Frame> {
         match self {
-            Self::Closing { go_away } | Self::Failed { go_away, .. } => go_away.take().map(Frame::GoAway),
+            Self::Closing { go_away } | Self::Failed { go_away, .. } => {
+                go_away.take().map(Frame::GoAway)
+            }
             _ => None,
         }
     }
@@ -77,7 +92,13 @@ impl Session {
             self.begin_drain();
             return;
         }
-        self.control.push(Control::GoAway(GoAway { last_good: Some(StreamId::MAX), status: GoAwayStatus::OK }), false);
+        self.control.push(
+            Control::GoAway(GoAway {
+                last_good: Some(StreamId::MAX),
+                status: GoAwayStatus::OK,
+            }),
+            false,
+        );
         if let Some(id) = self.pings.start(Purpose::Drain) {
             self.control.push(Control::Ping(id), false);
         }
@@ -119,7 +140,9 @@ impl Session {
             let go_away = self.go_away(GoAwayStatus::OK);
             self.control.push(Control::GoAway(go_away), false);
         }
-        self.lifecycle = Lifecycle::Draining { go_away_sent: early };
+        self.lifecycle = Lifecycle::Draining {
+            go_away_sent: early,
+        };
         self.fail_unsent("the session is shutting down");
         self.events.push_back(Event::Accept);
         self.events.push_back(Event::Slot);
@@ -131,9 +154,18 @@ impl Session {
     fn drop_backlog(&mut self, refuse: bool) {
         while let Some(key) = self.backlog.pop_front(&mut self.store) {
             if refuse {
-                self.reset_stream(key, ResetStatus::REFUSED_STREAM, Initiator::Library, "the session is shutting down");
+                self.reset_stream(
+                    key,
+                    ResetStatus::REFUSED_STREAM,
+                    Initiator::Library,
+                    "the session is shutting down",
+                );
             } else {
-                self.end(key, Some(Error::unprocessed("the session is shutting down")), true);
+                self.end(
+                    key,
+                    Some(Error::unprocessed("the session is shutting down")),
+                    true,
+                );
             }
             // One that had ended before it was accepted.
             if let Some(stream) = self.store.get_mut(key) {
@@ -144,7 +176,10 @@ impl Session {
     }
 
     fn go_away(&self, status: GoAwayStatus) -> GoAway {
-        GoAway { last_good: StreamId::new(self.highest_accepted), status }
+        GoAway {
+            last_good: StreamId::new(self.highest_accepted),
+            status,
+        }
     }
 
     /// Ends a draining session once its last stream has ended.
@@ -155,8 +190,12 @@ impl Session {
         }
         let go_away = match self.lifecycle {
             Lifecycle::Draining { go_away_sent: true } => None,
-            Lifecycle::Draining { go_away_sent: false } => Some(self.go_away(GoAwayStatus::OK)),
-            Lifecycle::Active | Lifecycle::Announced { .. } if self.close_when_idle && self.backlog.is_empty() => {
+            Lifecycle::Draining {
+                go_away_sent: false,
+            } => Some(self.go_away(GoAwayStatus::OK)),
+            Lifecycle::Active | Lifecycle::Announced { .. }
+                if self.close_when_idle && self.backlog.is_empty() =>
+            {
                 Some(self.go_away(GoAwayStatus::OK))
             }
             _ => return,
@@ -173,7 +212,10 @@ impl Session {
         let status = error.go_away_status().unwrap_or(GoAwayStatus::OK);
         let go_away = Some(self.go_away(status));
         self.control.clear();
-        self.lifecycle = Lifecycle::Failed { error: error.clone(), go_away };
+        self.lifecycle = Lifecycle::Failed {
+            error: error.clone(),
+            go_away,
+        };
         self.fail_all(&error);
     }
 
@@ -185,7 +227,10 @@ impl Session {
     /// Ends every stream. The lifecycle is over already, so that the last one does not start a clean close.
     pub(crate) fn fail_all(&mut self, error: &Error) {
         for key in self.store.keys() {
-            let unsent = self.store.get(key).is_some_and(|stream| stream.own && stream.id.is_none());
+            let unsent = self
+                .store
+                .get(key)
+                .is_some_and(|stream| stream.own && stream.id.is_none());
             let error = if unsent {
                 Error::unprocessed(format!("the request was never sent ({error})"))
             } else {
@@ -196,13 +241,17 @@ impl Session {
         self.drop_backlog(false);
         self.incoming_data = None;
         self.overflow = None;
-        self.events.extend([Event::Accept, Event::Slot, Event::Ended]);
+        self.events
+            .extend([Event::Accept, Event::Slot, Event::Ended]);
     }
 
     /// Fails the own streams whose SYN_STREAM was not sent: the peer knows nothing of them.
     fn fail_unsent(&mut self, why: &'static str) {
         for key in self.store.keys() {
-            let unsent = self.store.get(key).is_some_and(|stream| stream.own && stream.id.is_none());
+            let unsent = self
+                .store
+                .get(key)
+                .is_some_and(|stream| stream.own && stream.id.is_none());
             if unsent {
                 self.end(key, Some(Error::unprocessed(why)), true);
             }
@@ -219,9 +268,17 @@ impl Session {
         self.peer_goaway = Some(last_good);
         self.fail_unsent("the peer takes no more streams (GOAWAY)");
         for key in self.store.keys() {
-            let unprocessed = |stream: &super::Stream| stream.own && stream.id.is_some_and(|id| id.get() > last_good);
+            let unprocessed = |stream: &super::Stream| {
+                stream.own && stream.id.is_some_and(|id| id.get() > last_good)
+            };
             if self.store.get(key).is_some_and(unprocessed) {
-                self.end(key, Some(Error::unprocessed("above the last-good-stream-id of the peer's GOAWAY")), true);
+                self.end(
+                    key,
+                    Some(Error::unprocessed(
+                        "above the last-good-stream-id of the peer's GOAWAY",
+                    )),
+                    true,
+                );
             }
         }
         self.events.push_back(Event::Slot);
@@ -232,13 +289,15 @@ impl Session {
     /// Why no stream can be opened, if so.
     pub(crate) fn refuses_open(&self) -> Option<Error> {
         match &self.lifecycle {
-            Lifecycle::Failed { error, .. } => Some(Error::unprocessed(format!("the session has failed ({error})"))),
-            Lifecycle::Active if self.peer_goaway.is_some() => {
-                Some(Error::unprocessed("the peer takes no more streams (GOAWAY)"))
-            }
-            Lifecycle::Active if self.next_id.is_none() => {
-                Some(Error::unprocessed("the stream ids of the connection are used up"))
-            }
+            Lifecycle::Failed { error, .. } => Some(Error::unprocessed(format!(
+                "the session has failed ({error})"
+            ))),
+            Lifecycle::Active if self.peer_goaway.is_some() => Some(Error::unprocessed(
+                "the peer takes no more streams (GOAWAY)",
+            )),
+            Lifecycle::Active if self.next_id.is_none() => Some(Error::unprocessed(
+                "the stream ids of the connection are used up",
+            )),
             Lifecycle::Active => None,
             _ => Some(Error::unprocessed("the session is shutting down")),
         }
@@ -261,7 +320,10 @@ impl Session {
         if self.lifecycle.is_over() {
             return;
         }
-        if self.drain_deadline().is_some_and(|deadline| deadline <= now) {
+        if self
+            .drain_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
             self.begin_drain();
         }
         self.expire_overflow(now);
@@ -277,7 +339,11 @@ impl Session {
                 None => {}
             }
         }
-        let expired = |since: Instant| self.config.idle_timeout.is_some_and(|timeout| now.saturating_duration_since(since) >= timeout);
+        let expired = |since: Instant| {
+            self.config
+                .idle_timeout
+                .is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
+        };
         if idle && self.idle_since.is_some_and(expired) {
             self.shutdown();
         }

@@ -51,12 +51,20 @@ pub(crate) enum State {
 impl State {
     /// The state after sending SYN_STREAM.
     pub(crate) fn send_syn_stream(unidirectional: bool) -> Self {
-        if unidirectional { Self::HalfRemote } else { Self::Sent }
+        if unidirectional {
+            Self::HalfRemote
+        } else {
+            Self::Sent
+        }
     }
 
     /// The state after receiving SYN_STREAM.
     pub(crate) fn recv_syn_stream(unidirectional: bool) -> Self {
-        if unidirectional { Self::HalfLocal } else { Self::Rcvd }
+        if unidirectional {
+            Self::HalfLocal
+        } else {
+            Self::Rcvd
+        }
     }
 
     /// The state after sending SYN_REPLY, if one may be sent.
@@ -79,7 +87,9 @@ impl State {
             // Section 2.6.2: a second SYN_REPLY is STREAM_IN_USE; section 2.3.6: after FIN ALREADY_CLOSED.
             Self::Open | Self::HalfLocal => Err(ResetStatus::STREAM_IN_USE),
             Self::HalfRemote => Err(ResetStatus::STREAM_ALREADY_CLOSED),
-            Self::Idle | Self::Rcvd | Self::RcvdFin | Self::Closed => Err(ResetStatus::INVALID_STREAM),
+            Self::Idle | Self::Rcvd | Self::RcvdFin | Self::Closed => {
+                Err(ResetStatus::INVALID_STREAM)
+            }
         }
     }
 
@@ -161,9 +171,15 @@ mod tests {
         let own = State::send_syn_stream(false).recv_reply(true).unwrap();
         assert_eq!(own.send_fin().recv_fin(), State::Closed);
         assert_eq!(own.recv_fin().send_fin(), State::Closed);
-        let peer = State::recv_syn_stream(false).recv_fin().send_reply().unwrap();
+        let peer = State::recv_syn_stream(false)
+            .recv_fin()
+            .send_reply()
+            .unwrap();
         assert_eq!(peer.send_fin(), State::Closed);
-        let early = State::send_syn_stream(false).send_fin().recv_reply(true).unwrap();
+        let early = State::send_syn_stream(false)
+            .send_fin()
+            .recv_reply(true)
+            .unwrap();
         assert_eq!(early.recv_fin(), State::Closed);
     }
 
@@ -195,11 +211,24 @@ mod tests {
 
     #[test]
     fn replies_are_judged_by_creator_and_state() {
-        assert_eq!(State::Open.recv_reply(true), Err(ResetStatus::STREAM_IN_USE));
-        assert_eq!(State::HalfLocal.recv_reply(true), Err(ResetStatus::STREAM_IN_USE));
-        assert_eq!(State::HalfRemote.recv_reply(true), Err(ResetStatus::STREAM_ALREADY_CLOSED));
+        assert_eq!(
+            State::Open.recv_reply(true),
+            Err(ResetStatus::STREAM_IN_USE)
+        );
+        assert_eq!(
+            State::HalfLocal.recv_reply(true),
+            Err(ResetStatus::STREAM_IN_USE)
+        );
+        assert_eq!(
+            State::HalfRemote.recv_reply(true),
+            Err(ResetStatus::STREAM_ALREADY_CLOSED)
+        );
         for state in [State::Rcvd, State::RcvdFin, State::Open, State::HalfLocal] {
-            assert_eq!(state.recv_reply(false), Err(ResetStatus::PROTOCOL_ERROR), "{state:?}");
+            assert_eq!(
+                state.recv_reply(false),
+                Err(ResetStatus::PROTOCOL_ERROR),
+                "{state:?}"
+            );
         }
         for state in ALL {
             let may_reply = matches!(state, State::Rcvd | State::RcvdFin);

@@ -68,7 +68,11 @@ pub(crate) struct Link {
 
 impl Default for Link {
     fn default() -> Self {
-        Self { previous: NONE, next: NONE, linked: false }
+        Self {
+            previous: NONE,
+            next: NONE,
+            linked: false,
+        }
     }
 }
 
@@ -84,7 +88,12 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) const fn new(hook: Hook) -> Self {
-        Self { hook, head: NONE, tail: NONE, len: 0 }
+        Self {
+            hook,
+            head: NONE,
+            tail: NONE,
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -102,12 +111,18 @@ impl List {
     /// Appends a stream; one that is in a list of this kind already stays where it is.
     pub(crate) fn push_back(&mut self, store: &mut Store, key: Key) {
         let (hook, tail) = (self.hook as usize, self.tail);
-        let Some(stream) = store.get_mut(key) else { return };
+        let Some(stream) = store.get_mut(key) else {
+            return;
+        };
         let link = &mut stream.links[hook];
         if link.linked {
             return;
         }
-        *link = Link { previous: tail, next: NONE, linked: true };
+        *link = Link {
+            previous: tail,
+            next: NONE,
+            linked: true,
+        };
         match store.slab.get_mut(tail as usize) {
             Some(last) => last.links[hook].next = key.index,
             None => self.head = key.index,
@@ -125,8 +140,14 @@ impl List {
     /// Takes a stream out; it must be in this list or in none of the kind.
     pub(crate) fn remove(&mut self, store: &mut Store, key: Key) {
         let hook = self.hook as usize;
-        let Some(stream) = store.get_mut(key) else { return };
-        let Link { previous, next, linked } = std::mem::take(&mut stream.links[hook]);
+        let Some(stream) = store.get_mut(key) else {
+            return;
+        };
+        let Link {
+            previous,
+            next,
+            linked,
+        } = std::mem::take(&mut stream.links[hook]);
         if !linked {
             return;
         }
@@ -159,7 +180,10 @@ impl Store {
         let id = stream.id;
         // The stream limits keep the index far below 2^32.
         let index = u32::try_from(self.slab.insert(stream)).unwrap_or(NONE);
-        let key = Key { index, generation: self.generations };
+        let key = Key {
+            index,
+            generation: self.generations,
+        };
         if let Some(id) = id {
             self.ids.insert(id.get(), index);
         }
@@ -176,7 +200,9 @@ impl Store {
 
     /// Forgets the wire id: frames for it are frames for a closed stream from now on.
     pub(crate) fn forget_id(&mut self, key: Key) {
-        let Some(id) = self.get(key).and_then(|stream| stream.id) else { return };
+        let Some(id) = self.get(key).and_then(|stream| stream.id) else {
+            return;
+        };
         self.ids.remove(&id.get());
         self.last = None;
     }
@@ -188,11 +214,15 @@ impl Store {
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Stream> {
-        self.slab.get(key.index()).filter(|stream| stream.generation == key.generation)
+        self.slab
+            .get(key.index())
+            .filter(|stream| stream.generation == key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Stream> {
-        self.slab.get_mut(key.index()).filter(|stream| stream.generation == key.generation)
+        self.slab
+            .get_mut(key.index())
+            .filter(|stream| stream.generation == key.generation)
     }
 
     /// The stream that is active under this wire id.
@@ -210,7 +240,10 @@ impl Store {
 
     fn key_at(&self, index: u32) -> Option<Key> {
         let stream = self.slab.get(index as usize)?;
-        Some(Key { index, generation: stream.generation })
+        Some(Key {
+            index,
+            generation: stream.generation,
+        })
     }
 
     /// The keys of all streams, also of those that ended but are still held.

@@ -126,7 +126,11 @@ pub(crate) struct Request {
 
 impl Stream {
     fn new(id: Option<StreamId>, state: State, own: bool, priority: Priority) -> Self {
-        let finish = if state.is_send_open() { Finish::Open } else { Finish::Done };
+        let finish = if state.is_send_open() {
+            Finish::Open
+        } else {
+            Finish::Done
+        };
         Self {
             id,
             generation: 0,
@@ -179,7 +183,12 @@ impl Stream {
 
     /// A stream that the peer opened; its halves are held once it is accepted.
     pub(crate) fn incoming(id: StreamId, priority: Priority, unidirectional: bool) -> Self {
-        Self::new(Some(id), State::recv_syn_stream(unidirectional), false, priority)
+        Self::new(
+            Some(id),
+            State::recv_syn_stream(unidirectional),
+            false,
+            priority,
+        )
     }
 
     /// Whether the application holds a handle.
@@ -200,7 +209,9 @@ impl Stream {
     /// Bytes that may go out before the next HEADERS of the queue.
     pub(crate) fn bytes_before_mark(&self) -> usize {
         match self.send.marks.front() {
-            Some(mark) => usize::try_from(mark.at.saturating_sub(self.send.sent)).unwrap_or(usize::MAX),
+            Some(mark) => {
+                usize::try_from(mark.at.saturating_sub(self.send.sent)).unwrap_or(usize::MAX)
+            }
             None => self.send.queue.len(),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::limits::{STREAM_BUFFER, STREAM_GUARANTEED, STREAM_LOW_WATER, CONNECTION_POOL, beyond_guaranteed};
+use super::limits::{
+    CONNECTION_POOL, STREAM_BUFFER, STREAM_GUARANTEED, STREAM_LOW_WATER, beyond_guaranteed,
+};
 use super::shutdown::Lifecycle;
 use super::state::State;
 use super::store::Key;
@@ -29,7 +31,10 @@ impl Session {
         if self.lifecycle.is_over() {
             return self.lifecycle.take_last_frame();
         }
-        if let Some(update) = self.take_connection_credit().or_else(|| self.take_stream_credit()) {
+        if let Some(update) = self
+            .take_connection_credit()
+            .or_else(|| self.take_stream_credit())
+        {
             return Some(Frame::WindowUpdate(update));
         }
         while let Some(key) = self.sched.pop_opener(&mut self.store) {
@@ -69,12 +74,19 @@ impl Session {
     fn emit_opener(&mut self, key: Key) -> Option<Frame> {
         let stream = self.store.get_mut(key)?;
         let opener = *stream.opener.take()?;
-        let fin = stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+        let fin =
+            stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
         let priority = stream.priority;
         let frame = if stream.own {
             let Some(id) = self.next_id else {
                 self.sched.place(&mut self.store, key, Place::Opener);
-                self.end(key, Some(Error::unprocessed("the stream ids of the connection are used up")), true);
+                self.end(
+                    key,
+                    Some(Error::unprocessed(
+                        "the stream ids of the connection are used up",
+                    )),
+                    true,
+                );
                 return None;
             };
             self.next_id = StreamId::new(id.get() + 2).filter(|next| *next > id);
@@ -91,7 +103,11 @@ impl Session {
         } else {
             let id = stream.id?;
             stream.state = stream.state.send_reply()?;
-            Frame::SynReply(HeaderFrame { id, fin, block: opener.block })
+            Frame::SynReply(HeaderFrame {
+                id,
+                fin,
+                block: opener.block,
+            })
         };
         self.sent_on(key, fin);
         Some(frame)
@@ -105,7 +121,9 @@ impl Session {
         let (frame, fin) = if ready > 0 {
             let mut n = ready.min(MAX_DATA);
             if obeys_windows {
-                n = n.min(stream.send.window.available()).min(self.send_window.available());
+                n = n
+                    .min(stream.send.window.available())
+                    .min(self.send_window.available());
             }
             if n == 0 {
                 return None;
@@ -120,14 +138,23 @@ impl Session {
                 stream.send.window.debit(len);
                 self.send_window.debit(len);
             }
-            let fin = stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+            let fin =
+                stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
             (Frame::Data(Data { id, fin, payload }), fin)
         } else if let Some(Mark { block, .. }) = stream.send.marks.pop_front() {
-            let fin = stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+            let fin =
+                stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
             (Frame::Headers(HeaderFrame { id, fin, block }), fin)
         } else if stream.fin_queued() {
             // Section 2.6.8: an empty DATA with FIN needs no window. It is the only empty DATA ever sent.
-            (Frame::Data(Data { id, fin: true, payload: bytes::Bytes::new() }), true)
+            (
+                Frame::Data(Data {
+                    id,
+                    fin: true,
+                    payload: bytes::Bytes::new(),
+                }),
+                true,
+            )
         } else {
             return None;
         };
@@ -142,7 +169,9 @@ impl Session {
             self.wake_writer(key);
             return;
         }
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         stream.send.finish = Finish::Done;
         let next = stream.state.send_fin();
         if next == State::Closed {
@@ -161,14 +190,20 @@ impl Session {
     /// Puts a stream where it belongs in the scheduler.
     pub(crate) fn reschedule(&mut self, key: Key) {
         let obeys_windows = self.obeys_windows();
-        let Some(stream) = self.store.get(key) else { return };
+        let Some(stream) = self.store.get(key) else {
+            return;
+        };
         if stream.opener.is_some() {
             return;
         }
         let place = if !stream.state.can_send() {
             Place::Nowhere
         } else if stream.bytes_before_mark() > 0 {
-            if !obeys_windows || stream.send.window.left() > 0 { Place::Data } else { Place::Nowhere }
+            if !obeys_windows || stream.send.window.left() > 0 {
+                Place::Data
+            } else {
+                Place::Nowhere
+            }
         } else if !stream.send.marks.is_empty() || stream.fin_queued() {
             Place::Free
         } else {
@@ -180,7 +215,9 @@ impl Session {
     /// Lets SYN_STREAMs out that waited for the peer's limit.
     pub(crate) fn promote_waiting(&mut self) {
         while self.own_active < self.own_limit() {
-            let Some(key) = self.sched.first_waiting(&self.store) else { return };
+            let Some(key) = self.sched.first_waiting(&self.store) else {
+                return;
+            };
             self.own_active += 1;
             self.sched.place(&mut self.store, key, Place::Opener);
             self.wake_writer(key);
@@ -190,7 +227,9 @@ impl Session {
     /// How many streams this side may have open: without an announcement SPDY knows no limit, so the option
     /// caps the first burst.
     pub(crate) fn own_limit(&self) -> usize {
-        let limit = self.peer_max_streams.unwrap_or(self.config.initial_max_open_streams);
+        let limit = self
+            .peer_max_streams
+            .unwrap_or(self.config.initial_max_open_streams);
         usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
@@ -207,7 +246,9 @@ impl Session {
     /// A body is polled only while its stream has window, so that nothing piles up behind a peer that does not
     /// read; and every stream may always queue one frame, so that stalled ones starve nobody.
     pub(crate) fn send_capacity(&self, key: Key) -> usize {
-        let Some(stream) = self.store.get(key) else { return 0 };
+        let Some(stream) = self.store.get(key) else {
+            return 0;
+        };
         if stream.place == Place::Waiting || stream.send.finish != Finish::Open {
             return 0;
         }
@@ -222,8 +263,13 @@ impl Session {
 
     /// Wakes a writer that can write several chunks now.
     pub(crate) fn wake_writer(&mut self, key: Key) {
-        let Some(stream) = self.store.get(key) else { return };
-        if stream.send.interest && stream.send.queue.len() <= STREAM_LOW_WATER && self.send_capacity(key) > 0 {
+        let Some(stream) = self.store.get(key) else {
+            return;
+        };
+        if stream.send.interest
+            && stream.send.queue.len() <= STREAM_LOW_WATER
+            && self.send_capacity(key) > 0
+        {
             self.wake(key, false, true, false);
         }
     }

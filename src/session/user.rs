@@ -133,7 +133,12 @@ impl Session {
     /// # Errors
     ///
     /// A retryable error if the session takes no new streams.
-    pub fn open(&mut self, slot: Reservation, headers: HeaderBlock, options: OpenOptions) -> Result<Key, Error> {
+    pub fn open(
+        &mut self,
+        slot: Reservation,
+        headers: HeaderBlock,
+        options: OpenOptions,
+    ) -> Result<Key, Error> {
         let Reservation(()) = slot;
         self.reserved -= 1;
         if let Some(error) = self.refuses_open() {
@@ -182,9 +187,15 @@ impl Session {
     pub fn reply(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
         let stream = self.live(key)?;
         if stream.own || stream.opener.is_some() || stream.state.send_reply().is_none() {
-            return Err(Error::user("the stream was replied to already, or needs no reply"));
+            return Err(Error::user(
+                "the stream was replied to already, or needs no reply",
+            ));
         }
-        stream.opener = Some(Box::new(Opener { block: headers, associated: None, unidirectional: false }));
+        stream.opener = Some(Box::new(Opener {
+            block: headers,
+            associated: None,
+            unidirectional: false,
+        }));
         if fin && stream.send.finish == Finish::Open {
             stream.send.finish = Finish::Queued;
         }
@@ -249,7 +260,9 @@ impl Session {
     pub fn send_headers(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
         let stream = self.writable(key)?;
         if stream.send.marks.len() >= MAX_MARKS {
-            return Err(Error::user("too many HEADERS frames are queued on the stream"));
+            return Err(Error::user(
+                "too many HEADERS frames are queued on the stream",
+            ));
         }
         let at = stream.send.sent + stream.send.queue.len() as u64;
         stream.send.marks.push_back(Mark { at, block: headers });
@@ -266,7 +279,9 @@ impl Session {
     ///
     /// The stream's own error if it ended early.
     pub fn finish(&mut self, key: Key) -> Result<(), Error> {
-        let Some(stream) = self.store.get_mut(key) else { return Ok(()) };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(());
+        };
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
@@ -283,7 +298,9 @@ impl Session {
     ///
     /// The stream's own error if it ended early.
     pub fn poll_finished(&mut self, key: Key) -> Result<bool, Error> {
-        let Some(stream) = self.store.get_mut(key) else { return Ok(true) };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(true);
+        };
         if stream.send.finish == Finish::Done && stream.error.is_none() {
             return Ok(true);
         }
@@ -300,7 +317,9 @@ impl Session {
     ///
     /// The stream's own error if it ended early.
     pub fn poll_flushed(&mut self, key: Key) -> Result<bool, Error> {
-        let Some(stream) = self.store.get_mut(key) else { return Ok(true) };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(true);
+        };
         if stream.send.queue.is_empty() && stream.send.marks.is_empty() {
             return Ok(true);
         }
@@ -317,7 +336,9 @@ impl Session {
     ///
     /// The stream's own error, behind all bytes that arrived before it.
     pub fn read(&mut self, key: Key, max: usize) -> Result<Read, Error> {
-        let Some(stream) = self.store.get_mut(key) else { return Ok(Read::End) };
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(Read::End);
+        };
         if !stream.recv.queue.is_empty() {
             let payload = stream.recv.queue.pop(max);
             self.consumed(key, payload.len());
@@ -366,7 +387,9 @@ impl Session {
     #[must_use]
     pub fn is_read_open(&self, key: Key) -> bool {
         let open = |stream: &Stream| {
-            stream.state.is_recv_open() || !stream.recv.queue.is_empty() || !stream.recv.headers.is_empty()
+            stream.state.is_recv_open()
+                || !stream.recv.queue.is_empty()
+                || !stream.recv.headers.is_empty()
         };
         self.store.get(key).is_some_and(open)
     }
@@ -381,7 +404,9 @@ impl Session {
     /// Whether the application has ended its direction of the stream, or can write no more.
     #[must_use]
     pub fn is_finished_sending(&self, key: Key) -> bool {
-        self.store.get(key).is_none_or(|stream| stream.send.finish != Finish::Open)
+        self.store
+            .get(key)
+            .is_none_or(|stream| stream.send.finish != Finish::Open)
     }
 
     /// Resets a stream; one whose SYN_STREAM was not sent is just withdrawn. Nothing happens if it is over.
@@ -392,7 +417,9 @@ impl Session {
     /// The application drops its sending handle. A direction that it has not ended is cut off: the stream is reset
     /// with CANCEL, because a clean end would pass a half-written body off as whole.
     pub fn drop_send(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         stream.send.held = false;
         stream.send.interest = false;
         if stream.send.finish == Finish::Open && !stream.is_closed() {
@@ -404,7 +431,9 @@ impl Session {
     /// The application drops its receiving handle: what arrives from now on is discarded and credited to the
     /// connection, not to the stream. If our direction has ended already, the stream is reset with CANCEL.
     pub fn drop_recv(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else { return };
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
         stream.recv.held = false;
         stream.recv.interest = false;
         stream.recv.reply_interest = false;
@@ -424,9 +453,14 @@ impl Session {
     /// A user error when 100 PINGs are under way, or the error that ended the session.
     pub fn ping(&mut self) -> Result<u32, Error> {
         if let Some(outcome) = self.outcome() {
-            return Err(outcome.err().unwrap_or_else(|| Error::closed("the session has ended")));
+            return Err(outcome
+                .err()
+                .unwrap_or_else(|| Error::closed("the session has ended")));
         }
-        let id = self.pings.start(Purpose::User).ok_or_else(|| Error::user("100 PINGs are under way already"))?;
+        let id = self
+            .pings
+            .start(Purpose::User)
+            .ok_or_else(|| Error::user("100 PINGs are under way already"))?;
         self.control.push(Control::Ping(id), false);
         Ok(id)
     }
