@@ -77,6 +77,12 @@ impl Session {
         !paused && !self.lifecycle.is_over()
     }
 
+    /// Whether reading was paused and may go on: the driver has to look again.
+    #[must_use]
+    pub fn may_resume_reading(&self) -> bool {
+        self.read_paused && self.overflow.is_none()
+    }
+
     /// Checks the unread limits after bytes were queued on a stream.
     pub(crate) fn check_overflow(&mut self, key: Key, now: Instant) {
         if !self.has_unread_limits() || self.overflow.is_some() {

@@ -281,6 +281,7 @@ impl Session {
         stream.error = error;
         stream.opener = None;
         stream.send.finish = Finish::Done;
+        stream.send.interest |= std::mem::take(&mut stream.send.watched);
         stream.send.marks.clear();
         let queue = std::mem::take(&mut stream.send.queue);
         self.pool_used -= limits::beyond_guaranteed(queue.len());

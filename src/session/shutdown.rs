@@ -151,7 +151,7 @@ impl Session {
 
     /// Drops the streams that nobody accepted. They are above last-good-stream-id: for the peer they were never
     /// processed. `refuse` tells it so one by one, for peers that were sent no GOAWAY.
-    fn drop_backlog(&mut self, refuse: bool) {
+    pub(crate) fn drop_backlog(&mut self, refuse: bool) {
         while let Some(key) = self.backlog.pop_front(&mut self.store) {
             if refuse {
                 self.reset_stream(

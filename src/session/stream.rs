@@ -63,6 +63,8 @@ pub(crate) struct SendHalf {
     pub(crate) finish: Finish,
     /// The application waits to write.
     pub(crate) interest: bool,
+    /// The application wants to know when the stream ends.
+    pub(crate) watched: bool,
     /// The application holds its handle.
     pub(crate) held: bool,
 }
@@ -148,6 +150,7 @@ impl Stream {
                 sent: 0,
                 finish,
                 interest: false,
+                watched: false,
                 held: false,
             },
             recv: RecvHalf {

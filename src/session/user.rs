@@ -8,7 +8,7 @@ use super::ping::Purpose;
 use super::store::Key;
 use super::stream::{Finish, Mark, Opener, Place, Stream};
 use super::window::StreamWindow;
-use super::{Event, Session};
+use super::Session;
 use crate::error::{Error, Initiator};
 use crate::frame::{Priority, ResetStatus, StreamId};
 use crate::headers::{BlockError, HeaderBlock};
@@ -106,7 +106,7 @@ pub struct Reservation(());
 
 impl Session {
     /// Reserves an open slot, unless as many callers as the peer allows streams, and 100 more, have one. `None`
-    /// registers interest: [`Event::Slot`] follows.
+    /// registers interest: [`Event::Slot`](super::Event::Slot) follows.
     pub fn reserve_slot(&mut self) -> Result<Option<Reservation>, Error> {
         if let Some(error) = self.refuses_open() {
             return Err(error);
@@ -203,7 +203,7 @@ impl Session {
         Ok(())
     }
 
-    /// How many bytes the stream takes now. 0 registers interest in [`Event::Wake`].
+    /// How many bytes the stream takes now. 0 registers interest in [`Event::Wake`](super::Event::Wake).
     ///
     /// # Errors
     ///
@@ -217,6 +217,16 @@ impl Session {
             }
         }
         Ok(capacity)
+    }
+
+    /// Asks for a write wake when the stream ends, whatever room there is: for a writer that waits for its source.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written, if the stream has ended already.
+    pub fn watch_end(&mut self, key: Key) -> Result<(), Error> {
+        self.writable(key)?.send.watched = true;
+        Ok(())
     }
 
     /// Queues a chunk whole, whatever its size; ask [`poll_capacity`](Self::poll_capacity) before.
@@ -414,6 +424,12 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
+    /// Nobody will accept streams any more: waiting ones and new ones are refused.
+    pub fn stop_accepting(&mut self) {
+        self.config.accept_streams = false;
+        self.drop_backlog(true);
+    }
+
     /// The application drops its sending handle. A direction that it has not ended is cut off: the stream is reset
     /// with CANCEL, because a clean end would pass a half-written body off as whole.
     pub fn drop_send(&mut self, key: Key) {
@@ -446,7 +462,7 @@ impl Session {
         self.remove_if_over(key);
     }
 
-    /// Sends a PING; [`Event::Pong`] reports its echo.
+    /// Sends a PING; [`Event::Pong`](super::Event::Pong) reports its echo.
     ///
     /// # Errors
     ///
@@ -483,10 +499,5 @@ impl Session {
             return Err(Error::user("our direction of the stream has ended already"));
         }
         Ok(stream)
-    }
-
-    /// Reports [`Event::Slot`] again: the slot that was announced was not wanted.
-    pub fn pass_slot_on(&mut self) {
-        self.events.push_back(Event::Slot);
     }
 }

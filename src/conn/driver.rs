@@ -1,0 +1,427 @@
+//! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::{poll_read_buf, poll_write_buf};
+
+use super::clock::Sleep;
+use super::shared::Shared;
+use crate::codec::{Decoder, Encoder, OutBuf};
+use crate::error::{Error, Result, Timeout};
+use crate::frame::{Frame, Received};
+
+/// How much is read at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How many frames, or how many decoded bytes, are handled under one lock.
+const BATCH_FRAMES: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// The output is filled up to this, and refilled below `REFILL`.
+const OUT_FULL: usize = 256 * 1024;
+const REFILL: usize = 64 * 1024;
+
+/// How many rounds of reading and writing one poll makes before it lets other tasks run.
+const ROUNDS: usize = 16;
+
+/// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
+/// would make TCP destroy what the peer has not read yet.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Where the driver is in the life of the transport.
+#[derive(Debug)]
+enum Phase {
+    /// The session lives.
+    Running,
+    /// The session is over; its last bytes are on their way.
+    Flushing,
+    /// Everything was written.
+    ShuttingDown,
+    /// Waiting for the peer to close, discarding what it sends.
+    Lingering { discarded: usize },
+    /// Over.
+    Done,
+}
+
+/// What one side of a round did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Something moved; there may be more.
+    Made,
+    /// The transport is not ready, and will wake us.
+    Blocked,
+    /// There is nothing to do.
+    Idle,
+}
+
+/// A timer that is armed for the earliest deadline it was asked for.
+#[derive(Default)]
+struct Timer(Option<(Instant, Sleep)>);
+
+/// The future that drives one connection; resolves when the transport is closed.
+pub(crate) struct Driver<T> {
+    io: T,
+    shared: Arc<Shared>,
+    decoder: Decoder,
+    encoder: Encoder,
+    input: BytesMut,
+    output: OutBuf,
+    /// Reused between batches.
+    received: Vec<Received>,
+    frames: Vec<Frame>,
+    phase: Phase,
+    timer: Timer,
+    write_timeout: Option<Duration>,
+    /// Since when the transport has taken nothing.
+    stalled: Option<Instant>,
+    /// Since when the transport is being closed.
+    closing: Option<Instant>,
+    /// Something was written since the last flush.
+    unflushed: bool,
+    at_eof: bool,
+    reading: bool,
+}
+
+impl<T> Driver<T>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(crate) fn new(io: T, shared: Arc<Shared>) -> Self {
+        let mut output = OutBuf::new();
+        output.set_flat(!io.is_write_vectored());
+        let config = shared.with(|state| state.session.config().clone());
+        // The lock is new; the fallback is never taken.
+        let config = config.unwrap_or_else(|_| crate::Config::server());
+        Self {
+            io,
+            shared,
+            decoder: Decoder::new(config.version(), config.decoder_limits()),
+            encoder: Encoder::new(config.version(), config.compression()),
+            input: BytesMut::new(),
+            output,
+            received: Vec::new(),
+            frames: Vec::new(),
+            phase: Phase::Running,
+            timer: Timer::default(),
+            write_timeout: config.write_timeout,
+            stalled: None,
+            closing: None,
+            unflushed: false,
+            at_eof: false,
+            reading: true,
+        }
+    }
+
+    /// Drives the connection. Resolves when the transport is closed: `Ok` if the session ended without an error.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let result = self.poll_phases(cx);
+        if let Poll::Ready(result) = &result {
+            self.phase = Phase::Done;
+            if result.is_err() {
+                // If the lock is poisoned, nobody else will wake those who wait.
+                self.shared.wake_everyone();
+            }
+        }
+        result
+    }
+
+    fn poll_phases(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            match self.phase {
+                Phase::Running => {
+                    ready!(self.poll_running(cx))?;
+                    self.phase = Phase::Flushing;
+                    self.closing = Some(self.shared.now());
+                }
+                Phase::Flushing => {
+                    ready!(self.poll_flushing(cx))?;
+                    self.phase = Phase::ShuttingDown;
+                }
+                Phase::ShuttingDown => {
+                    // Errors do not matter any more: the session is over.
+                    let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+                    if shut.is_pending() {
+                        ready!(self.poll_linger_deadline(cx));
+                    }
+                    self.phase = Phase::Lingering { discarded: 0 };
+                }
+                Phase::Lingering { discarded } => {
+                    ready!(self.poll_lingering(cx, discarded));
+                    self.phase = Phase::Done;
+                }
+                Phase::Done => {
+                    return Poll::Ready(self.shared.with(|state| state.session.outcome().unwrap_or(Ok(())))?);
+                }
+            }
+        }
+    }
+
+    /// Reads and writes until the session is over and its last frame is encoded.
+    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        for _ in 0..ROUNDS {
+            let now = self.shared.now();
+            let write = self.write_round(cx, now)?;
+            let read = self.read_round(cx, now, write == Progress::Blocked)?;
+            if self.shared.with(|state| state.session.is_finished())? {
+                return Poll::Ready(Ok(()));
+            }
+            if read == Progress::Made || write == Progress::Made {
+                continue;
+            }
+            let deadline = self.shared.with(|state| state.session.poll_timeout(now))?;
+            let stall = self.stalled.and_then(|since| since.checked_add(self.write_timeout?));
+            let deadline = deadline.into_iter().chain(stall).min();
+            ready!(self.timer.poll(cx, deadline, &self.shared));
+            let now = self.shared.now();
+            self.shared.with(|state| state.session.handle_timeout(now))?;
+            if stall.is_some_and(|deadline| deadline <= now) {
+                let error = Error::timeout(Timeout::Write);
+                self.shared.with(|state| state.session.handle_transport_error(error))?;
+                self.output.advance(self.output.remaining());
+            }
+        }
+        // Let others run, then go on.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Encodes what the session has to send and writes it.
+    fn write_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
+        let mut progress = Progress::Idle;
+        loop {
+            if self.output.remaining() < REFILL {
+                self.refill(cx, now)?;
+            }
+            if !self.output.has_remaining() {
+                break;
+            }
+            match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    self.stalled = None;
+                    self.unflushed = true;
+                    progress = Progress::Made;
+                }
+                Poll::Ready(result) => {
+                    let error = result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                    self.transport_failed("writing to the transport", error)?;
+                    return Ok(Progress::Made);
+                }
+                Poll::Pending => {
+                    self.stalled.get_or_insert(now);
+                    return Ok(Progress::Blocked);
+                }
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    self.stalled = None;
+                }
+                Poll::Ready(Err(error)) => self.transport_failed("flushing the transport", error)?,
+                Poll::Pending => {
+                    self.stalled.get_or_insert(now);
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Takes frames under one lock, then encodes them outside of it: emission order is compression order.
+    fn refill(&mut self, cx: &Context<'_>, now: Instant) -> Result<()> {
+        let room = OUT_FULL.saturating_sub(self.output.remaining());
+        let frames = &mut self.frames;
+        self.shared.with(|state| {
+            let mut bytes = 0;
+            while frames.len() < BATCH_FRAMES && bytes < room {
+                let Some(frame) = state.session.poll_frame(now) else {
+                    // Registered in the section that saw "nothing to send": no wake can be lost.
+                    state.park_driver(cx.waker());
+                    break;
+                };
+                bytes += frame_size(&frame);
+                frames.push(frame);
+            }
+        })?;
+        for frame in self.frames.drain(..) {
+            self.encoder.encode(&frame, &mut self.output);
+        }
+        Ok(())
+    }
+
+    /// Reads once, decodes, and hands a batch to the session.
+    fn read_round(&mut self, cx: &mut Context<'_>, now: Instant, write_blocked: bool) -> Result<Progress> {
+        let wants_read = self.shared.with(|state| {
+            let wants = state.session.wants_read(write_blocked, now);
+            if !wants {
+                state.park_driver(cx.waker());
+            }
+            wants
+        })?;
+        if !wants_read || self.at_eof {
+            return Ok(Progress::Idle);
+        }
+        // What is left of the last read comes first: a batch may have ended before its end.
+        let mut progress = self.decode_batch(now, false)?;
+        if progress == Progress::Made {
+            return Ok(progress);
+        }
+        self.input.reserve(READ_SIZE);
+        match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
+            Poll::Pending => return Ok(Progress::Blocked),
+            Poll::Ready(Ok(0)) => {
+                self.at_eof = true;
+                let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
+                self.shared.with(|state| state.session.handle_eof(mid_frame))?;
+                return Ok(Progress::Made);
+            }
+            Poll::Ready(Ok(_)) => {
+                progress = Progress::Made;
+                self.decode_batch(now, true)?;
+            }
+            Poll::Ready(Err(error)) => {
+                self.transport_failed("reading from the transport", error)?;
+                return Ok(Progress::Made);
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Decodes at most one batch and handles it under one lock.
+    fn decode_batch(&mut self, now: Instant, new_bytes: bool) -> Result<Progress> {
+        let before = self.input.len();
+        let mut failure = None;
+        while self.received.len() < BATCH_FRAMES && before - self.input.len() < BATCH_BYTES {
+            match self.decoder.decode(&mut self.input) {
+                Ok(Some(frame)) => self.received.push(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if self.received.is_empty() && failure.is_none() && !new_bytes {
+            return Ok(Progress::Idle);
+        }
+        let received = &mut self.received;
+        self.shared.with(|state| {
+            if new_bytes {
+                state.session.handle_read(now);
+            }
+            for frame in received.drain(..) {
+                state.session.handle_frame(frame, now);
+            }
+            if let Some(error) = failure {
+                state.session.fail(error.into());
+            }
+        })?;
+        Ok(Progress::Made)
+    }
+
+    fn transport_failed(&mut self, doing: &'static str, error: io::Error) -> Result<()> {
+        self.output.advance(self.output.remaining());
+        self.at_eof = true;
+        let error = Error::io(doing, error);
+        self.shared.with(|state| state.session.handle_transport_error(error))
+    }
+
+    /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
+    /// time-out; GOAWAY of a failed one is best effort.
+    fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            let now = self.shared.now();
+            match self.write_round(cx, now)? {
+                Progress::Blocked => {}
+                _ if self.unflushed && !self.at_eof => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+            let failed = self.shared.with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
+            let patience = if failed { Some(LINGER) } else { self.write_timeout };
+            let since = if failed { self.closing } else { self.stalled };
+            let deadline = since.zip(patience).and_then(|(since, patience)| since.checked_add(patience));
+            ready!(self.timer.poll(cx, deadline, &self.shared));
+            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
+                self.output.advance(self.output.remaining());
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_lingering(&mut self, cx: &mut Context<'_>, mut discarded: usize) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        while !self.at_eof && discarded < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => discarded += buf.filled().len(),
+                Poll::Ready(_) => self.at_eof = true,
+                Poll::Pending => {
+                    self.phase = Phase::Lingering { discarded };
+                    return self.poll_linger_deadline(cx);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_linger_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = self.shared.now();
+        let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Poll::Ready(());
+        }
+        self.timer.poll(cx, deadline, &self.shared)
+    }
+}
+
+impl Timer {
+    /// Ready when `deadline` may have passed; never without one.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>, shared: &Shared) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        // A timer that fires too early costs one look; moving it on every byte received would cost more.
+        if self.0.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
+            self.0 = Some((deadline, shared.clock().sleep_until(deadline)));
+        }
+        let Some((_, sleep)) = &mut self.0 else { return Poll::Pending };
+        ready!(pin!(sleep).poll(cx));
+        self.0 = None;
+        Poll::Ready(())
+    }
+}
+
+/// What a frame takes in the output, roughly: its payload, or its header block before compression.
+fn frame_size(frame: &Frame) -> usize {
+    let payload = match frame {
+        Frame::Data(data) => data.payload.len(),
+        Frame::SynStream(syn) => syn.block.plain().len(),
+        Frame::SynReply(headers) | Frame::Headers(headers) => headers.block.plain().len(),
+        _ => 0,
+    };
+    crate::frame::FRAME_HEADER_LEN + payload
+}
+
+impl<T> Drop for Driver<T> {
+    /// Without its driver nothing moves any more: every stream fails at once.
+    fn drop(&mut self) {
+        if matches!(self.phase, Phase::Done) {
+            return;
+        }
+        let error = Error::closed("the connection was dropped");
+        if self.shared.with(|state| state.session.handle_transport_error(error)).is_err() {
+            self.shared.wake_everyone();
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Driver<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
