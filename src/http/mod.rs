@@ -1,0 +1,3 @@
+//! The HTTP mapping: requests and responses to and from header blocks and streams.
+
+pub(crate) mod message;
