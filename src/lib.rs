@@ -8,6 +8,13 @@ pub mod frame;
 pub mod headers;
 pub mod session;
 
+#[cfg(feature = "stream")]
+pub mod conn;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "stream")]
+pub mod stream;
+
 pub use self::error::{Error, Initiator, Result, Timeout};
 pub use self::headers::HeaderCompression;
 pub use self::session::{Config, FlowControl, Overflow};

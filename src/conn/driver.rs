@@ -86,7 +86,6 @@ pub(crate) struct Driver<T> {
     /// Something was written since the last flush.
     unflushed: bool,
     at_eof: bool,
-    reading: bool,
 }
 
 impl<T> Driver<T>
@@ -115,7 +114,6 @@ where
             closing: None,
             unflushed: false,
             at_eof: false,
-            reading: true,
         }
     }
 
@@ -157,7 +155,10 @@ where
                     self.phase = Phase::Done;
                 }
                 Phase::Done => {
-                    return Poll::Ready(self.shared.with(|state| state.session.outcome().unwrap_or(Ok(())))?);
+                    return Poll::Ready(
+                        self.shared
+                            .with(|state| state.session.outcome().unwrap_or(Ok(())))?,
+                    );
                 }
             }
         }
@@ -176,14 +177,18 @@ where
                 continue;
             }
             let deadline = self.shared.with(|state| state.session.poll_timeout(now))?;
-            let stall = self.stalled.and_then(|since| since.checked_add(self.write_timeout?));
+            let stall = self
+                .stalled
+                .and_then(|since| since.checked_add(self.write_timeout?));
             let deadline = deadline.into_iter().chain(stall).min();
             ready!(self.timer.poll(cx, deadline, &self.shared));
             let now = self.shared.now();
-            self.shared.with(|state| state.session.handle_timeout(now))?;
+            self.shared
+                .with(|state| state.session.handle_timeout(now))?;
             if stall.is_some_and(|deadline| deadline <= now) {
                 let error = Error::timeout(Timeout::Write);
-                self.shared.with(|state| state.session.handle_transport_error(error))?;
+                self.shared
+                    .with(|state| state.session.handle_transport_error(error))?;
                 self.output.advance(self.output.remaining());
             }
         }
@@ -209,7 +214,9 @@ where
                     progress = Progress::Made;
                 }
                 Poll::Ready(result) => {
-                    let error = result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                    let error = result
+                        .err()
+                        .unwrap_or_else(|| io::ErrorKind::WriteZero.into());
                     self.transport_failed("writing to the transport", error)?;
                     return Ok(Progress::Made);
                 }
@@ -225,7 +232,9 @@ where
                     self.unflushed = false;
                     self.stalled = None;
                 }
-                Poll::Ready(Err(error)) => self.transport_failed("flushing the transport", error)?,
+                Poll::Ready(Err(error)) => {
+                    self.transport_failed("flushing the transport", error)?
+                }
                 Poll::Pending => {
                     self.stalled.get_or_insert(now);
                 }
@@ -257,7 +266,12 @@ where
     }
 
     /// Reads once, decodes, and hands a batch to the session.
-    fn read_round(&mut self, cx: &mut Context<'_>, now: Instant, write_blocked: bool) -> Result<Progress> {
+    fn read_round(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        write_blocked: bool,
+    ) -> Result<Progress> {
         let wants_read = self.shared.with(|state| {
             let wants = state.session.wants_read(write_blocked, now);
             if !wants {
@@ -279,7 +293,8 @@ where
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
-                self.shared.with(|state| state.session.handle_eof(mid_frame))?;
+                self.shared
+                    .with(|state| state.session.handle_eof(mid_frame))?;
                 return Ok(Progress::Made);
             }
             Poll::Ready(Ok(_)) => {
@@ -330,7 +345,8 @@ where
         self.output.advance(self.output.remaining());
         self.at_eof = true;
         let error = Error::io(doing, error);
-        self.shared.with(|state| state.session.handle_transport_error(error))
+        self.shared
+            .with(|state| state.session.handle_transport_error(error))
     }
 
     /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
@@ -343,10 +359,18 @@ where
                 _ if self.unflushed && !self.at_eof => {}
                 _ => return Poll::Ready(Ok(())),
             }
-            let failed = self.shared.with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
-            let patience = if failed { Some(LINGER) } else { self.write_timeout };
+            let failed = self
+                .shared
+                .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
+            let patience = if failed {
+                Some(LINGER)
+            } else {
+                self.write_timeout
+            };
             let since = if failed { self.closing } else { self.stalled };
-            let deadline = since.zip(patience).and_then(|(since, patience)| since.checked_add(patience));
+            let deadline = since
+                .zip(patience)
+                .and_then(|(since, patience)| since.checked_add(patience));
             ready!(self.timer.poll(cx, deadline, &self.shared));
             if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
                 self.output.advance(self.output.remaining());
@@ -383,13 +407,22 @@ where
 
 impl Timer {
     /// Ready when `deadline` may have passed; never without one.
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>, shared: &Shared) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        shared: &Shared,
+    ) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
         // A timer that fires too early costs one look; moving it on every byte received would cost more.
         if self.0.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
             self.0 = Some((deadline, shared.clock().sleep_until(deadline)));
         }
-        let Some((_, sleep)) = &mut self.0 else { return Poll::Pending };
+        let Some((_, sleep)) = &mut self.0 else {
+            return Poll::Pending;
+        };
         ready!(pin!(sleep).poll(cx));
         self.0 = None;
         Poll::Ready(())
@@ -414,7 +447,11 @@ impl<T> Drop for Driver<T> {
             return;
         }
         let error = Error::closed("the connection was dropped");
-        if self.shared.with(|state| state.session.handle_transport_error(error)).is_err() {
+        if self
+            .shared
+            .with(|state| state.session.handle_transport_error(error))
+            .is_err()
+        {
             self.shared.wake_everyone();
         }
     }
@@ -422,6 +459,8 @@ impl<T> Drop for Driver<T> {
 
 impl<T> std::fmt::Debug for Driver<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
     }
 }

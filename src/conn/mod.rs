@@ -17,7 +17,12 @@ use crate::frame::Role;
 use crate::session::{Config, Session};
 
 /// Puts a session on a transport. The driver has to be polled for anything to move.
-pub(crate) fn handshake<T>(io: T, role: Role, config: Config, clock: Arc<dyn Clock>) -> (Arc<Shared>, Driver<T>)
+pub(crate) fn handshake<T>(
+    io: T,
+    role: Role,
+    config: Config,
+    clock: Arc<dyn Clock>,
+) -> (Arc<Shared>, Driver<T>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {

@@ -44,7 +44,10 @@ impl Shared {
             ending: Vec::new(),
             handles: 0,
         };
-        Arc::new(Self { state: Mutex::new(state), clock })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            clock,
+        })
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -85,7 +88,8 @@ impl Shared {
 
     /// After a panic under the lock: everyone who waits shall look again, and find the error.
     pub(crate) fn wake_everyone(&self) {
-        let mut guard: MutexGuard<'_, State> = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard: MutexGuard<'_, State> =
+            self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wakers: Vec<_> = guard.streams.take_all().collect();
         wakers.append(&mut guard.acceptors);
         wakers.append(&mut guard.ending);
@@ -146,10 +150,19 @@ impl Shared {
     }
 
     /// Waits for a stream of the peer, or for the end of the session.
-    pub(crate) fn poll_accept<R>(&self, cx: &Context<'_>, f: impl FnOnce(&mut Session) -> Option<R>) -> Poll<Result<R>> {
+    pub(crate) fn poll_accept<R>(
+        &self,
+        cx: &Context<'_>,
+        f: impl FnOnce(&mut Session) -> Option<R>,
+    ) -> Poll<Result<R>> {
         self.poll(|state| {
             let found = f(&mut state.session);
-            if found.is_none() && !state.acceptors.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if found.is_none()
+                && !state
+                    .acceptors
+                    .iter()
+                    .any(|waker| waker.will_wake(cx.waker()))
+            {
                 state.acceptors.push(cx.waker().clone());
             }
             Ok(found)
@@ -203,7 +216,12 @@ impl State {
     fn dispatch(&mut self, wakers: &mut Vec<Waker>) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::Wake { key, read, write, reply } => {
+                Event::Wake {
+                    key,
+                    read,
+                    write,
+                    reply,
+                } => {
                     let stream = self.streams.of(key);
                     if read {
                         wakers.extend(stream.read.take());
@@ -245,7 +263,12 @@ impl State {
         }
     }
 
-    fn finish_pings(&mut self, which: impl Fn(u32) -> bool, outcome: &Result<Duration>, wakers: &mut Vec<Waker>) {
+    fn finish_pings(
+        &mut self,
+        which: impl Fn(u32) -> bool,
+        outcome: &Result<Duration>,
+        wakers: &mut Vec<Waker>,
+    ) {
         for ping in self.pings.iter_mut().filter(|ping| which(ping.id)) {
             ping.outcome = Some(outcome.clone());
             wakers.extend(ping.waker.take());
@@ -259,7 +282,11 @@ impl State {
 
     pub(crate) fn start_ping(&mut self) -> Result<u32> {
         let id = self.session.ping()?;
-        self.pings.push(PingWaiter { id, outcome: None, waker: None });
+        self.pings.push(PingWaiter {
+            id,
+            outcome: None,
+            waker: None,
+        });
         Ok(id)
     }
 
@@ -276,7 +303,11 @@ impl State {
     }
 
     /// Reserves an open slot, or joins the queue for one under `token`.
-    pub(crate) fn poll_slot(&mut self, token: &mut Option<usize>, waker: &Waker) -> Result<Option<Reservation>> {
+    pub(crate) fn poll_slot(
+        &mut self,
+        token: &mut Option<usize>,
+        waker: &Waker,
+    ) -> Result<Option<Reservation>> {
         if let Some(waiting) = *token {
             if let Some(slot) = self.slots.check(waiting, waker) {
                 self.slots.leave(waiting);

@@ -31,7 +31,10 @@ impl WakerTable {
         }
         let wakers = &mut self.0[index];
         if wakers.key != Some(key) {
-            *wakers = StreamWakers { key: Some(key), ..StreamWakers::default() };
+            *wakers = StreamWakers {
+                key: Some(key),
+                ..StreamWakers::default()
+            };
         }
         wakers
     }
@@ -109,7 +112,9 @@ impl SlotQueue {
     /// Gives a slot to the first in the queue.
     pub(crate) fn grant(&mut self, slot: Reservation) -> Result<Waker, Reservation> {
         while let Some(token) = self.order.pop_front() {
-            let Some(state) = self.waiters.get_mut(token) else { continue };
+            let Some(state) = self.waiters.get_mut(token) else {
+                continue;
+            };
             if let SlotState::Waiting(waker) = state {
                 let waker = waker.clone();
                 *state = SlotState::Granted(slot);

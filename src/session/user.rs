@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
+use super::Session;
 use super::control::Control;
 use super::limits::beyond_guaranteed;
 use super::ping::Purpose;
 use super::store::Key;
 use super::stream::{Finish, Mark, Opener, Place, Stream};
 use super::window::StreamWindow;
-use super::Session;
 use crate::error::{Error, Initiator};
 use crate::frame::{Priority, ResetStatus, StreamId};
 use crate::headers::{BlockError, HeaderBlock};

@@ -145,7 +145,7 @@ pub(super) fn write(
             }
             (Fate::Send, None) => push_members(out, headers, name)?,
         }
-        Ok(())
+        Ok::<_, Error>(())
     };
     if headers.keys_len() == headers.len() {
         // No name repeats: spare a lookup by hash for each.

@@ -1,0 +1,189 @@
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+use crate::conn::Shared;
+use crate::error::Result;
+use crate::frame::{ResetStatus, StreamId};
+use crate::headers::HeaderBlock;
+use crate::session::{Key, Session};
+
+/// The writing direction of a stream.
+///
+/// Back-pressure is the peer's window, and 64 KiB queued per stream; a write completes when its bytes are queued.
+/// Dropping it without [`finish`](Self::finish) or `shutdown` resets the stream with CANCEL: a half-written body
+/// must not look whole.
+#[derive(Debug)]
+pub struct SendStream {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+impl SendStream {
+    pub(crate) fn new(shared: Arc<Shared>, key: Key) -> Self {
+        Self { shared, key }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Session, Key) -> Result<R>) -> Result<R> {
+        self.shared.with(|state| f(&mut state.session, self.key))?
+    }
+
+    /// The wire id; `None` until the SYN_STREAM is sent.
+    #[must_use]
+    pub fn id(&self) -> Option<StreamId> {
+        self.with(|session, key| Ok(session.stream_id(key)))
+            .ok()
+            .flatten()
+    }
+
+    /// How many bytes the stream takes now; pending while it takes none.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written.
+    pub fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let key = self.key;
+        self.shared.poll_write(cx, key, |session| {
+            let capacity = session.poll_capacity(key)?;
+            Ok((capacity > 0).then_some(capacity))
+        })
+    }
+
+    /// Waits until the stream takes bytes, then queues the whole chunk without copying it.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written: the stream was reset, the session ended, or `finish` came before.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, nothing was queued.
+    pub async fn send(&mut self, chunk: Bytes) -> Result<()> {
+        poll_fn(|cx| self.poll_capacity(cx)).await?;
+        self.with(|session, key| session.write(key, chunk))
+    }
+
+    /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
+    /// One lock for both.
+    pub(crate) fn send_and_poll(&mut self, cx: &mut Context<'_>, chunk: Bytes) -> Result<Poll<()>> {
+        let key = self.key;
+        let room = self.shared.poll_write(cx, key, |session| {
+            session.write(key, chunk)?;
+            Ok((session.poll_capacity(key)? > 0).then_some(()))
+        });
+        match room {
+            Poll::Ready(result) => result.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Wakes the task when the stream ends, for a writer that waits for its source.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written, if it ended already.
+    pub(crate) fn watch_end(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let key = self.key;
+        let watched = self.shared.poll_write(cx, key, |session| {
+            session.watch_end(key)?;
+            Ok(None::<()>)
+        });
+        match watched {
+            Poll::Ready(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a HEADERS frame behind what was written.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written, or a user error when 64 HEADERS are queued.
+    pub fn send_headers(&mut self, headers: HeaderBlock) -> Result<()> {
+        self.with(|session, key| session.send_headers(key, headers, false))
+    }
+
+    /// Sends a HEADERS frame behind what was written and ends our direction with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_headers`](Self::send_headers).
+    pub fn send_trailers(&mut self, trailers: HeaderBlock) -> Result<()> {
+        self.with(|session, key| session.send_headers(key, trailers, true))
+    }
+
+    /// Ends our direction behind what was written; does not wait for it to be sent.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own error if it ended early.
+    pub fn finish(&mut self) -> Result<()> {
+        self.with(|session, key| session.finish(key))
+    }
+
+    /// Resets the stream, both directions: RST_STREAM with this status; what was queued is dropped.
+    pub fn reset(&self, status: ResetStatus) {
+        // A session that failed has reset everything.
+        drop(
+            self.shared
+                .with(|state| state.session.reset(self.key, status)),
+        );
+    }
+}
+
+impl Drop for SendStream {
+    fn drop(&mut self) {
+        drop(self.shared.with(|state| state.session.drop_send(self.key)));
+    }
+}
+
+impl AsyncWrite for SendStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let key = self.key;
+        let written = self.shared.poll_write(cx, key, |session| {
+            let n = session.write_slice(key, buf)?;
+            Ok((n > 0).then_some(n))
+        });
+        written.map_err(Into::into)
+    }
+
+    /// Waits until what was written has been handed to the transport.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let key = self.key;
+        let flushed = self.shared.poll_write(cx, key, |session| {
+            Ok(session.poll_flushed(key)?.then_some(()))
+        });
+        flushed.map_err(Into::into)
+    }
+
+    /// Half-closes: FIN behind what was written; waits until it has been handed to the transport.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let key = self.key;
+        let finished = self.shared.poll_write(cx, key, |session| {
+            session.finish(key)?;
+            Ok(session.poll_finished(key)?.then_some(()))
+        });
+        ready!(finished)?;
+        Poll::Ready(Ok(()))
+    }
+}
