@@ -6,6 +6,7 @@
 
 mod config;
 mod control;
+mod credit;
 mod limits;
 mod ping;
 mod queue;
