@@ -18,12 +18,17 @@ impl Session {
         self.unread -= n;
         self.credit_connection(n);
         self.overflow_relieved(key);
-        if !self.obeys_windows() {
-            return;
-        }
+        let obeys_windows = self.obeys_windows();
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
+        if stream.recv.queue.is_empty() {
+            self.budgets
+                .repay(std::mem::take(&mut stream.recv.overhead));
+        }
+        if !obeys_windows {
+            return;
+        }
         stream.recv.pending += n as u64;
         let left = stream.recv.window.left();
         if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left) {
