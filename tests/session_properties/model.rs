@@ -227,7 +227,7 @@ pub(crate) struct Model {
 fn pattern(stream: usize, sender: usize, position: usize, len: usize) -> &'static [u8] {
     const PERIOD: usize = 251;
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
-    let bytes = PATTERN.get_or_init(|| (0..1 << 20).map(|i| (i % PERIOD) as u8).collect());
+    let bytes = PATTERN.get_or_init(|| (0..=250).cycle().take(1 << 20).collect());
     &bytes[(position + 17 * stream + 101 * sender) % PERIOD..][..len]
 }
 
@@ -609,9 +609,9 @@ impl Model {
 
     fn finish_round(&mut self) -> bool {
         let mut moved = false;
-        for side in 0..2 {
-            moved |= self.pair.emit(ROLES[side], 1000);
-            moved |= self.pair.deliver(ROLES[side], 1000);
+        for (side, role) in ROLES.into_iter().enumerate() {
+            moved |= self.pair.emit(role, 1000);
+            moved |= self.pair.deliver(role, 1000);
             self.note_ids();
             self.take_events(side);
             while self.accept(side) {
