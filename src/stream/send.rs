@@ -90,6 +90,16 @@ impl SendStream {
         }
     }
 
+    /// Queues the last chunk and ends our direction, so that FIN rides on it.
+    pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
+        self.with(|session, key| {
+            if !chunk.is_empty() {
+                session.write(key, chunk)?;
+            }
+            session.finish(key)
+        })
+    }
+
     /// Wakes the task when the stream ends, for a writer that waits for its source.
     ///
     /// # Errors
