@@ -3,8 +3,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::wire::{self, Type};
 use super::{DecodeError, preface};
 use crate::frame::{
-    DataPiece, FRAME_HEADER_LEN, GoAway, GoAwayStatus, HeaderFrame, MAX_FRAME_LEN, Priority, Received,
-    ReceivedBlock, ResetStatus, RstStream, Setting, SettingId, Settings, StreamId, SynStream, Version, WindowUpdate,
+    DataPiece, FRAME_HEADER_LEN, GoAway, GoAwayStatus, HeaderFrame, MAX_FRAME_LEN, Priority,
+    Received, ReceivedBlock, ResetStatus, RstStream, Setting, SettingId, Settings, StreamId,
+    SynStream, Version, WindowUpdate,
 };
 use crate::headers::{BlockLimits, HeaderBlock, Inflater};
 
@@ -63,7 +64,11 @@ enum State {
     /// The entries of SETTINGS.
     Settings { settings: Settings, left: u32 },
     /// The payload of DATA, whose first piece is out.
-    Data { id: Option<StreamId>, fin: bool, left: u32 },
+    Data {
+        id: Option<StreamId>,
+        fin: bool,
+        left: u32,
+    },
     /// A frame of an unknown type.
     Skip { kind: u16, len: u32, left: u32 },
 }
@@ -78,8 +83,14 @@ enum BlockHead {
         fin: bool,
         unidirectional: bool,
     },
-    SynReply { id: StreamId, fin: bool },
-    Headers { id: StreamId, fin: bool },
+    SynReply {
+        id: StreamId,
+        fin: bool,
+    },
+    Headers {
+        id: StreamId,
+        fin: bool,
+    },
 }
 
 /// What became of a step.
@@ -108,7 +119,9 @@ impl Decoder {
     pub fn new(version: Version, limits: DecoderLimits) -> Self {
         Self {
             version,
-            max_control: limits.max_control_frame_size.clamp(MIN_CONTROL_FRAME_SIZE, MAX_FRAME_LEN),
+            max_control: limits
+                .max_control_frame_size
+                .clamp(MIN_CONTROL_FRAME_SIZE, MAX_FRAME_LEN),
             inflater: Inflater::new(version, limits.block),
             state: State::Header,
             first: true,
@@ -196,7 +209,10 @@ impl Decoder {
                 if !used(left, take) {
                     return Ok(Step::Starved);
                 }
-                let frame = Received::Ignored { kind: *kind, len: *len };
+                let frame = Received::Ignored {
+                    kind: *kind,
+                    len: *len,
+                };
                 Ok(self.done(frame))
             }
         }
@@ -231,13 +247,19 @@ impl Decoder {
         if version != u32::from(self.version.wire()) {
             // Every control frame, not only SYN_STREAM: the block of another version, primed with another dictionary,
             // would cost us the compression context (U-10).
-            return Err(DecodeError::protocol(format!("control frame of SPDY version {version}")));
+            return Err(DecodeError::protocol(format!(
+                "control frame of SPDY version {version}"
+            )));
         }
         match Type::from_wire(kind) {
             Some(kind) => self.control(Control { kind, flags, len }, buf),
             None => {
                 buf.advance(FRAME_HEADER_LEN);
-                self.state = State::Skip { kind, len, left: len };
+                self.state = State::Skip {
+                    kind,
+                    len,
+                    left: len,
+                };
                 Ok(Step::Again)
             }
         }
@@ -260,7 +282,11 @@ impl Decoder {
             frame_len: Some(len),
             last,
             fin: last && fin,
-            payload: if take == 0 { Bytes::new() } else { buf.split_to(take).freeze() },
+            payload: if take == 0 {
+                Bytes::new()
+            } else {
+                buf.split_to(take).freeze()
+            },
         }))
     }
 
@@ -269,7 +295,10 @@ impl Decoder {
         let fixed = kind.fixed_len();
         // U-05. A wrong Length is an error of the session: the next frame would be read from the wrong place.
         if len < fixed || (len > fixed && !kind.is_variable()) {
-            return Err(DecodeError::protocol(format!("{} of Length {len}", kind.name())));
+            return Err(DecodeError::protocol(format!(
+                "{} of Length {len}",
+                kind.name()
+            )));
         }
         // The fixed parts differ in length: at most 18 bytes with the header.
         let mut fields = [0; 10];
@@ -333,14 +362,22 @@ impl Decoder {
     /// of it (U-36).
     fn settings(&mut self, frame: Control, count: u32, rest: u32) -> StepResult {
         if frame.len > self.max_control {
-            return Err(DecodeError::protocol(format!("SETTINGS of Length {}", frame.len)));
+            return Err(DecodeError::protocol(format!(
+                "SETTINGS of Length {}",
+                frame.len
+            )));
         }
         if rest % 8 != 0 || count != rest / 8 {
-            return Err(DecodeError::protocol("SETTINGS whose count contradicts its Length"));
+            return Err(DecodeError::protocol(
+                "SETTINGS whose count contradicts its Length",
+            ));
         }
         let mut settings = Settings::new();
         settings.clear = frame.flags & wire::FLAG_CLEAR_SETTINGS != 0;
-        self.state = State::Settings { settings, left: rest };
+        self.state = State::Settings {
+            settings,
+            left: rest,
+        };
         Ok(Step::Again)
     }
 
@@ -353,20 +390,15 @@ impl Decoder {
         if frame.len > self.max_control {
             if frame.len > self.max_control.saturating_mul(ABUSE) {
                 let name = frame.kind.name();
-                return Err(DecodeError::protocol(format!("{name} of Length {}", frame.len)));
+                return Err(DecodeError::protocol(format!(
+                    "{name} of Length {}",
+                    frame.len
+                )));
             }
             self.inflater.drop_output();
         }
         self.state = State::Block { head, left: rest };
         Ok(Step::Again)
-    }
-}
-
-#[cfg(test)]
-impl Decoder {
-    /// Bytes of memory that grow with what is received.
-    pub(crate) fn retained(&self) -> usize {
-        self.inflater.retained()
     }
 }
 
@@ -394,7 +426,10 @@ impl BlockHead {
 }
 
 /// The lower half.
-#[allow(clippy::cast_possible_truncation, reason = "the upper half is dropped on purpose")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the upper half is dropped on purpose"
+)]
 const fn low_word(word: u64) -> u32 {
     word as u32
 }
@@ -412,7 +447,8 @@ fn used(left: &mut u32, n: usize) -> bool {
 
 /// Stream 0 exists in no frame that names a stream (U-01).
 fn stream_id(kind: Type, word: u32) -> Result<StreamId, DecodeError> {
-    StreamId::new(word).ok_or_else(|| DecodeError::protocol(format!("{} for stream 0", kind.name())))
+    StreamId::new(word)
+        .ok_or_else(|| DecodeError::protocol(format!("{} for stream 0", kind.name())))
 }
 
 /// Section 2.6.4: unknown ids are ignored (U-34), the first of duplicates wins.

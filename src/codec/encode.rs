@@ -2,7 +2,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::OutBuf;
 use super::wire::{self, Type};
-use crate::frame::{FRAME_HEADER_LEN, Frame, MAX_FRAME_LEN, MAX_WINDOW, Settings, StreamId, Version};
+use crate::frame::{
+    FRAME_HEADER_LEN, Frame, MAX_FRAME_LEN, MAX_WINDOW, Settings, StreamId, Version,
+};
 use crate::headers::{Deflater, HeaderBlock, HeaderCompression};
 
 /// Frames to bytes; owns the compression context of the sending direction.
@@ -38,34 +40,60 @@ impl Encoder {
                     | wire::flag(wire::FLAG_UNIDIRECTIONAL, syn.unidirectional);
                 let start = self.open(Type::SynStream, flags, 0, out.staged());
                 out.staged().put_u32(syn.id.get());
-                out.staged().put_u32(syn.associated.map_or(0, StreamId::get));
+                out.staged()
+                    .put_u32(syn.associated.map_or(0, StreamId::get));
                 // The priority is in the upper three bits; the slot behind it belongs to CREDENTIAL (section 2.6.1).
                 out.staged().put_slice(&[syn.priority.get() << 5, 0]);
                 self.put_block(start, &syn.block, out.staged());
             }
             Frame::SynReply(reply) => {
-                let start = self.open(Type::SynReply, wire::flag(wire::FLAG_FIN, reply.fin), 0, out.staged());
+                let start = self.open(
+                    Type::SynReply,
+                    wire::flag(wire::FLAG_FIN, reply.fin),
+                    0,
+                    out.staged(),
+                );
                 out.staged().put_u32(reply.id.get());
                 self.put_block(start, &reply.block, out.staged());
             }
             Frame::Headers(headers) => {
-                let start = self.open(Type::Headers, wire::flag(wire::FLAG_FIN, headers.fin), 0, out.staged());
+                let start = self.open(
+                    Type::Headers,
+                    wire::flag(wire::FLAG_FIN, headers.fin),
+                    0,
+                    out.staged(),
+                );
                 out.staged().put_u32(headers.id.get());
                 self.put_block(start, &headers.block, out.staged());
             }
             Frame::RstStream(rst) => {
-                self.put_words(Type::RstStream, [rst.id.get(), rst.status.code()], out.staged());
+                self.put_words(
+                    Type::RstStream,
+                    [rst.id.get(), rst.status.code()],
+                    out.staged(),
+                );
             }
             Frame::Settings(settings) => self.put_settings(settings, out.staged()),
             Frame::Ping(id) => self.put_words(Type::Ping, [*id], out.staged()),
             Frame::GoAway(go_away) => {
                 let last_good = go_away.last_good.map_or(0, StreamId::get);
-                self.put_words(Type::GoAway, [last_good, go_away.status.code()], out.staged());
+                self.put_words(
+                    Type::GoAway,
+                    [last_good, go_away.status.code()],
+                    out.staged(),
+                );
             }
             Frame::WindowUpdate(update) => {
-                debug_assert!((1..=MAX_WINDOW).contains(&update.delta), "window delta out of range");
+                debug_assert!(
+                    (1..=MAX_WINDOW).contains(&update.delta),
+                    "window delta out of range"
+                );
                 let id = update.id.map_or(0, StreamId::get);
-                self.put_words(Type::WindowUpdate, [id, update.delta & MAX_WINDOW], out.staged());
+                self.put_words(
+                    Type::WindowUpdate,
+                    [id, update.delta & MAX_WINDOW],
+                    out.staged(),
+                );
             }
         }
     }

@@ -40,12 +40,18 @@ impl From<InflateError> for DecodeError {
     fn from(error: InflateError) -> Self {
         match error {
             InflateError::Corrupt => Self::protocol("compressed header block is corrupt"),
-            InflateError::Ended => Self::protocol("peer ended the compression stream of its header blocks"),
-            InflateError::NoDictionary => Self::protocol("header block compressed without the SPDY dictionary"),
-            InflateError::ForeignDictionary(id) => {
-                Self::protocol(format!("header block compressed with an unknown dictionary ({id:08x})"))
+            InflateError::Ended => {
+                Self::protocol("peer ended the compression stream of its header blocks")
             }
-            InflateError::Abuse => Self::protocol("header block more than four times as large as the limit"),
+            InflateError::NoDictionary => {
+                Self::protocol("header block compressed without the SPDY dictionary")
+            }
+            InflateError::ForeignDictionary(id) => Self::protocol(format!(
+                "header block compressed with an unknown dictionary ({id:08x})"
+            )),
+            InflateError::Abuse => {
+                Self::protocol("header block more than four times as large as the limit")
+            }
         }
     }
 }

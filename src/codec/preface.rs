@@ -17,7 +17,11 @@ const HTTP1_REQUEST: &str = "peer sent an HTTP/1 request to a SPDY port";
 const TLS: &str = "peer sent TLS to a SPDY port without TLS";
 
 const fn exact(bytes: &'static [u8], says: &'static str) -> Pattern {
-    Pattern { bytes, mask: &[], says }
+    Pattern {
+        bytes,
+        mask: &[],
+        says,
+    }
 }
 
 static PATTERNS: [Pattern; 15] = [
@@ -54,7 +58,10 @@ pub(super) fn recognise(start: &[u8]) -> Option<&'static str> {
     if start.first().is_none_or(|first| first & 0x80 != 0) {
         return None;
     }
-    PATTERNS.iter().find(|pattern| pattern.matches(start)).map(|pattern| pattern.says)
+    PATTERNS
+        .iter()
+        .find(|pattern| pattern.matches(start))
+        .map(|pattern| pattern.says)
 }
 
 impl Pattern {
@@ -63,7 +70,11 @@ impl Pattern {
             return false;
         };
         let mask = self.mask.iter().copied().chain(std::iter::repeat(0xff));
-        start.iter().zip(self.bytes).zip(mask).all(|((byte, wanted), mask)| byte & mask == *wanted)
+        start
+            .iter()
+            .zip(self.bytes)
+            .zip(mask)
+            .all(|((byte, wanted), mask)| byte & mask == *wanted)
     }
 }
 
@@ -86,7 +97,15 @@ mod tests {
 
     #[test]
     fn only_certain_patterns_count() {
-        for unclear in [&b""[..], b"GET", b"GETX", b"HTTP/1.", b"PRI * H", &[0x16, 3, 1, 2, 0], &[0; 7]] {
+        for unclear in [
+            &b""[..],
+            b"GET",
+            b"GETX",
+            b"HTTP/1.",
+            b"PRI * H",
+            &[0x16, 3, 1, 2, 0],
+            &[0; 7],
+        ] {
             assert_eq!(recognise(unclear), None, "{unclear:?}");
         }
         // DATA on stream 1 and 0x1603, a legal control frame.

@@ -68,6 +68,9 @@ impl Type {
 
     /// Whether there is a part of variable length.
     pub(super) const fn is_variable(self) -> bool {
-        matches!(self, Self::SynStream | Self::SynReply | Self::Headers | Self::Settings)
+        matches!(
+            self,
+            Self::SynStream | Self::SynReply | Self::Headers | Self::Settings
+        )
     }
 }

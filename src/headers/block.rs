@@ -71,7 +71,11 @@ impl HeaderBlock {
     }
 
     /// As [`HeaderBlock::parse`]; copies into an allocation of the exact size once the block is found valid.
-    pub(super) fn parse_slice(version: Version, plain: &[u8], limits: &BlockLimits) -> Result<Self, BlockError> {
+    pub(super) fn parse_slice(
+        version: Version,
+        plain: &[u8],
+        limits: &BlockLimits,
+    ) -> Result<Self, BlockError> {
         let checked = Checked::new(version, plain, limits)?;
         if checked.fields == 0 {
             return Ok(Self::empty());
@@ -106,12 +110,14 @@ impl HeaderBlock {
 
     /// Names with their raw values, in which NUL separates the members.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + '_ {
-        self.walk().map(|field| (self.name(&field), &self.plain[field.value]))
+        self.walk()
+            .map(|field| (self.name(&field), &self.plain[field.value]))
     }
 
     /// As [`HeaderBlock::iter`], with values that share the memory of the block. A kept value keeps the whole block.
     pub fn iter_bytes(&self) -> impl Iterator<Item = (&str, Bytes)> + '_ {
-        self.walk().map(|field| (self.name(&field), self.plain.slice(field.value)))
+        self.walk()
+            .map(|field| (self.name(&field), self.plain.slice(field.value)))
     }
 
     /// Name and raw value number `index`, sharing the memory of the block. Costs a walk up to there.
@@ -124,13 +130,17 @@ impl HeaderBlock {
     /// The raw value of `name`, which has to be in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let field = self.walk().find(|field| &self.plain[field.name.clone()] == name.as_bytes())?;
+        let field = self
+            .walk()
+            .find(|field| &self.plain[field.name.clone()] == name.as_bytes())?;
         Some(&self.plain[field.value])
     }
 
     /// The members of the value of `name`: none if there is no such header, one empty one if its value is empty.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> + '_ {
-        self.get(name).into_iter().flat_map(|value| value.split(|byte| *byte == 0))
+        self.get(name)
+            .into_iter()
+            .flat_map(|value| value.split(|byte| *byte == 0))
     }
 
     /// The size that limits apply to: length of the name, length of the value and 32, summed over all members
@@ -178,7 +188,10 @@ impl fmt::Debug for HeaderBlock {
 
 /// Headers whose values are secrets: never printed, and never a target of compression across blocks.
 fn is_sensitive(name: &str) -> bool {
-    matches!(name, "cookie" | "set-cookie" | "authorization" | "proxy-authorization")
+    matches!(
+        name,
+        "cookie" | "set-cookie" | "authorization" | "proxy-authorization"
+    )
 }
 
 /// Where a name and its value lie in the plain form.
@@ -247,7 +260,9 @@ impl Checked {
         let count = usize::try_from(u32::from_be_bytes(*count)).unwrap_or(usize::MAX);
         // A name has at least one byte. The count is judged before any work is done for it.
         if count > (plain.len() - WORD) / (2 * WORD + 1) {
-            return Err(BlockError::Malformed("header block shorter than its count demands"));
+            return Err(BlockError::Malformed(
+                "header block shorter than its count demands",
+            ));
         }
         if count > limits.max_values {
             return Err(BlockError::TooLarge);
@@ -258,7 +273,9 @@ impl Checked {
         let (mut list_size, mut members) = (0_usize, 0_usize);
         for at in 0..count {
             let Some(Field { name, value }) = fields.next() else {
-                return Err(BlockError::Malformed("header block ends inside a name or value"));
+                return Err(BlockError::Malformed(
+                    "header block ends inside a name or value",
+                ));
             };
             let (name, value) = (&plain[name], &plain[value]);
             names::check_received(name).map_err(BlockError::Malformed)?;
@@ -274,7 +291,9 @@ impl Checked {
             }
         }
         if fields.at != plain.len() {
-            return Err(BlockError::Malformed("bytes left over behind the last header"));
+            return Err(BlockError::Malformed(
+                "bytes left over behind the last header",
+            ));
         }
         Ok(Self {
             fields: count,

@@ -180,31 +180,60 @@ mod tests {
     #[test]
     fn builds_what_the_parser_accepts() {
         let mut builder = HeaderBlock::builder_with_capacity(3, 64);
-        builder.push(":status", b"200").unwrap().push("x-empty", b"").unwrap();
-        builder.push_values("set-cookie", [&b"a=1"[..], b"", b"b=2"]).unwrap();
+        builder
+            .push(":status", b"200")
+            .unwrap()
+            .push("x-empty", b"")
+            .unwrap();
+        builder
+            .push_values("set-cookie", [&b"a=1"[..], b"", b"b=2"])
+            .unwrap();
         builder.push_values("x-none", []).unwrap();
         let block = builder.finish();
-        let parsed = HeaderBlock::parse(Version::Spdy31, block.plain().clone(), &BlockLimits::default());
+        let parsed = HeaderBlock::parse(
+            Version::Spdy31,
+            block.plain().clone(),
+            &BlockLimits::default(),
+        );
         assert_eq!(parsed, Ok(block.clone()));
 
         let pairs: Vec<_> = block.iter().collect();
-        let expected: [(&str, &[u8]); 4] =
-            [(":status", b"200"), ("x-empty", b""), ("set-cookie", b"a=1\0b=2"), ("x-none", b"")];
+        let expected: [(&str, &[u8]); 4] = [
+            (":status", b"200"),
+            ("x-empty", b""),
+            ("set-cookie", b"a=1\0b=2"),
+            ("x-none", b""),
+        ];
         assert_eq!(pairs, expected);
-        assert_eq!(block.values("set-cookie").collect::<Vec<_>>(), [b"a=1", b"b=2"]);
+        assert_eq!(
+            block.values("set-cookie").collect::<Vec<_>>(),
+            [b"a=1", b"b=2"]
+        );
         assert_eq!(block.values("x-empty").collect::<Vec<_>>(), [b""]);
         assert_eq!(block.values("x-absent").count(), 0);
-        assert_eq!(block.list_size(), (7 + 3 + 32) + (7 + 32) + 2 * (10 + 3 + 32) + (6 + 32));
+        assert_eq!(
+            block.list_size(),
+            (7 + 3 + 32) + (7 + 32) + 2 * (10 + 3 + 32) + (6 + 32)
+        );
         let shown = format!("{block:?}");
-        assert!(shown.contains("<hidden>") && !shown.contains("a=1"), "{shown}");
+        assert!(
+            shown.contains("<hidden>") && !shown.contains("a=1"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn a_refused_header_changes_nothing() {
         let mut builder = HeaderBlock::builder();
         builder.push("a", b"1").unwrap();
-        let refused: [(&str, &[u8]); 6] =
-            [("", b""), (":", b""), ("Host", b"x"), ("a", b"2"), ("b", b"x\0y"), ("b c", b"")];
+        let refused: [(&str, &[u8]); 6] = [
+            ("", b""),
+            (":", b""),
+            ("Host", b"x"),
+            ("a", b"2"),
+            ("b", b"x\0y"),
+            ("b c", b""),
+        ];
         for (name, value) in refused {
             let error = builder.push(name, value).unwrap_err();
             assert_eq!(error.name(), name);
@@ -212,10 +241,17 @@ mod tests {
         }
         let huge = vec![b'x'; MAX_BLOCK_LEN];
         assert!(builder.push("huge", &huge).is_err());
-        assert!(builder.push_values("huge", [&huge[1..], &huge[..9]]).is_err());
+        assert!(
+            builder
+                .push_values("huge", [&huge[1..], &huge[..9]])
+                .is_err()
+        );
         builder.push("b", b"").unwrap().push("huge", b"").unwrap();
         let block = builder.finish();
-        assert_eq!(block.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "huge"]);
+        assert_eq!(
+            block.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["a", "b", "huge"]
+        );
         assert_eq!(block.len(), 3);
     }
 

@@ -12,7 +12,10 @@ pub(super) fn check_received(name: &[u8]) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("empty header name");
     }
-    if name.iter().all(|byte| CLASS[usize::from(*byte)] & RECEIVED != 0) {
+    if name
+        .iter()
+        .all(|byte| CLASS[usize::from(*byte)] & RECEIVED != 0)
+    {
         return Ok(());
     }
     Err(if name.iter().any(u8::is_ascii_uppercase) {
@@ -29,7 +32,10 @@ pub(super) fn check_sent(name: &[u8]) -> Result<(), &'static str> {
     if token.is_empty() {
         return Err("the name is empty");
     }
-    if token.iter().all(|byte| CLASS[usize::from(*byte)] & SENT != 0) {
+    if token
+        .iter()
+        .all(|byte| CLASS[usize::from(*byte)] & SENT != 0)
+    {
         return Ok(());
     }
     Err(if token.iter().any(u8::is_ascii_uppercase) {
@@ -72,9 +78,15 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Adds `name`; false if it is among `earlier`, the names that were added before.
-    pub(super) fn insert<'a>(&mut self, name: &[u8], earlier: impl Iterator<Item = &'a [u8]>) -> bool {
+    pub(super) fn insert<'a>(
+        &mut self,
+        name: &[u8],
+        earlier: impl Iterator<Item = &'a [u8]>,
+    ) -> bool {
         if self.count >= COMPARED {
-            let many = self.many.get_or_insert_with(|| earlier.map(Box::from).collect());
+            let many = self
+                .many
+                .get_or_insert_with(|| earlier.map(Box::from).collect());
             if !many.insert(Box::from(name)) {
                 return false;
             }
@@ -109,11 +121,17 @@ mod tests {
             assert_eq!(check_sent(good.as_bytes()), Ok(()), "{good}");
         }
         for bad in [&b""[..], b"A", b"a b", b"a\0", b"\x7f", b"\xc3\xa4", b"a\n"] {
-            assert!(check_received(bad).is_err() && check_sent(bad).is_err(), "{bad:?}");
+            assert!(
+                check_received(bad).is_err() && check_sent(bad).is_err(),
+                "{bad:?}"
+            );
         }
         // Tolerated, never sent.
         for odd in [&b":"[..], b"a:b", b"a/b", b"(x)", b"a=b", b"[", b"{}"] {
-            assert!(check_received(odd).is_ok() && check_sent(odd).is_err(), "{odd:?}");
+            assert!(
+                check_received(odd).is_ok() && check_sent(odd).is_err(),
+                "{odd:?}"
+            );
         }
     }
 
