@@ -18,7 +18,7 @@ use spdy::frame::{
     Data, Frame, GoAway, GoAwayStatus, HeaderFrame, Priority, ResetStatus, RstStream, Setting,
     SettingId, Settings, StreamId, SynStream, Version, WindowUpdate,
 };
-use spdy::headers::{HeaderBlock, HeaderCompression};
+use spdy::headers::{BlockLimits, HeaderBlock, HeaderCompression};
 
 fn decoder() -> Decoder {
     Decoder::new(Version::Spdy31, DecoderLimits::default())
@@ -250,6 +250,50 @@ proptest! {
             let mut more = bytes::BytesMut::from(&bytes[..]);
             prop_assert_eq!(decoder.decode(&mut more), Err(error));
             prop_assert_eq!(more.len(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn whatever_parses_obeys_the_rules(
+        block in block(),
+        damage in vec((any::<proptest::sample::Index>(), prop_oneof![Just(0), any::<u8>()]), 0..3),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        let mut plain = block.plain().to_vec();
+        let damaged = !damage.is_empty() || cut.is_some();
+        for (at, byte) in damage {
+            let at = at.index(plain.len());
+            plain[at] = byte;
+        }
+        if let Some(cut) = cut {
+            plain.truncate(cut.index(plain.len()));
+        }
+        let plain = Bytes::from(plain);
+        let limits = BlockLimits::default();
+        match HeaderBlock::parse(Version::Spdy31, plain.clone(), &limits) {
+            Ok(parsed) => {
+                prop_assert!(damaged || parsed == block);
+                prop_assert_eq!(parsed.plain(), &plain);
+                prop_assert_eq!(parsed.iter().count(), parsed.len());
+                prop_assert!(parsed.list_size() <= limits.max_list_size);
+                let mut size = 0;
+                let names: std::collections::HashSet<_> = parsed.iter().map(|(name, _)| name.to_owned()).collect();
+                prop_assert_eq!(names.len(), parsed.len());
+                for (at, (name, raw)) in parsed.iter().enumerate() {
+                    prop_assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+                    prop_assert!(!name.is_empty());
+                    let members: Vec<_> = parsed.values(name).collect();
+                    prop_assert!(raw.is_empty() || members.iter().all(|member| !member.is_empty()));
+                    size += members.iter().map(|member| name.len() + member.len() + 32).sum::<usize>();
+                    let (name_bytes, value) = parsed.field_bytes(at).unwrap();
+                    prop_assert_eq!((&name_bytes[..], &value[..]), (name.as_bytes(), raw));
+                }
+                prop_assert_eq!(size, parsed.list_size());
+                for ((name, raw), (same, value)) in parsed.iter().zip(parsed.iter_bytes()) {
+                    prop_assert_eq!((name, raw), (same, &value[..]));
+                }
+            }
+            Err(error) => prop_assert!(damaged, "{}", error),
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -15,7 +16,7 @@ const KEPT: usize = 64 << 10;
 /// Frame headers, control frames and small payloads are copied into one contiguous buffer, which is reused;
 /// larger payloads stay the slices they are. [`Buf::chunks_vectored`] gives both in order, for one vectored
 /// write.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct OutBuf {
     /// Copied bytes not yet written.
     staged: BytesMut,
@@ -30,7 +31,6 @@ pub struct OutBuf {
     flat: bool,
 }
 
-#[derive(Debug)]
 struct Slice {
     staged: usize,
     payload: Bytes,
@@ -107,6 +107,17 @@ impl OutBuf {
             }
             self.peak = 0;
         }
+    }
+}
+
+/// Shows sizes only: the content may be secret, and is large.
+impl fmt::Debug for OutBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutBuf")
+            .field("len", &self.len())
+            .field("slices", &self.slices())
+            .field("flat", &self.flat)
+            .finish_non_exhaustive()
     }
 }
 

@@ -238,6 +238,7 @@ impl Iterator for Fields<'_> {
 }
 
 /// What a check of a plain form found out.
+#[derive(Clone, Copy)]
 struct Checked {
     fields: usize,
     list_size: usize,
