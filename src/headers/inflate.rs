@@ -85,9 +85,9 @@ impl Inflater {
             }
             self.make_room(budget);
             let before = self.output.len();
-            let consumed = self.step(input)?;
-            input = &input[consumed..];
+            let result = self.step(input);
 
+            // Counted even if zlib failed behind it, so that the same bytes give the same error in any pieces.
             let produced = self.output.len() - before;
             self.produced = self.produced.saturating_add(produced);
             if self.produced > abuse {
@@ -96,6 +96,8 @@ impl Inflater {
             if self.produced > budget {
                 self.dropping = true;
             }
+            let consumed = result?;
+            input = &input[consumed..];
             // A full buffer may hide output that zlib still holds back, even if all input is taken.
             let full = self.output.len() == self.output.capacity();
             if input.is_empty() && !full {
