@@ -186,7 +186,7 @@ impl fmt::Debug for HeaderBlock {
     }
 }
 
-/// Headers whose values are secrets: never printed, and never a target of compression across blocks.
+/// Headers whose values are secrets and are never printed.
 fn is_sensitive(name: &str) -> bool {
     matches!(
         name,

@@ -392,6 +392,31 @@ mod tests {
     }
 
     #[test]
+    fn no_output_is_left_behind_when_the_input_is_used_up() {
+        // The buffer starts at 2 KiB and a match yields up to 258 bytes: it fills in the middle of many of these.
+        for len in 2000..2300 {
+            let bytes = Sender::new(9, 15).block(&huge(len));
+            // Whatever a prefix yields in one go must come out of it.
+            for cut in bytes.len() - 12..bytes.len() {
+                let mut inflater = inflater();
+                inflater.push(&bytes[..cut]).unwrap();
+
+                let mut reference = Decompress::new(true);
+                let mut output = Vec::with_capacity(4096);
+                let need =
+                    reference.decompress_vec(&bytes[..cut], &mut output, FlushDecompress::Sync);
+                assert!(need.unwrap_err().needs_dictionary().is_some());
+                let dictionary = dictionary::of(Version::Spdy31).bytes;
+                reference.set_dictionary(dictionary).unwrap();
+                let rest =
+                    reference.decompress_vec(&bytes[6..cut], &mut output, FlushDecompress::Sync);
+                assert!(rest.is_ok());
+                assert_eq!(inflater.output, output, "{len} {cut}");
+            }
+        }
+    }
+
+    #[test]
     fn a_lost_context_says_why() {
         let plain = sample(1);
         let ended = Sender::new(6, 15).compress(plain.plain(), FlushCompress::Finish);
