@@ -59,7 +59,11 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self(Kind::Full(bytes)) }
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(Kind::Full(bytes))
+        }
     }
 }
 
@@ -91,7 +95,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
         match &mut self.0 {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => {
@@ -146,7 +153,10 @@ where
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(self.0.as_mut().poll_frame(cx));
         Poll::Ready(frame.map(|frame| frame.map_err(into_error)))
     }
@@ -179,7 +189,9 @@ impl Verdict {
     const ANSWERED: u8 = 2;
 
     fn turn(&self, to: u8) -> Result<(), u8> {
-        let turned = self.0.compare_exchange(Self::OPEN, to, Ordering::AcqRel, Ordering::Acquire);
+        let turned = self
+            .0
+            .compare_exchange(Self::OPEN, to, Ordering::AcqRel, Ordering::Acquire);
         turned.map(drop)
     }
 
@@ -218,7 +230,13 @@ impl StreamBody {
         if let Some(length) = content_length {
             recv.set_expected(length);
         }
-        Self { recv, side, content_length, received: 0, done: false }
+        Self {
+            recv,
+            side,
+            content_length,
+            received: 0,
+            done: false,
+        }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
@@ -228,16 +246,26 @@ impl StreamBody {
         match ready!(self.recv.poll_data(cx)) {
             Ok(Some(bytes)) => {
                 self.received += bytes.len() as u64;
-                if self.content_length.is_some_and(|length| self.received > length) {
-                    if let Some(error) = self.wrong_length("the body is longer than its content-length") {
+                if self
+                    .content_length
+                    .is_some_and(|length| self.received > length)
+                {
+                    if let Some(error) =
+                        self.wrong_length("the body is longer than its content-length")
+                    {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Ok(None) => {
-                if self.content_length.is_some_and(|length| self.received < length) {
-                    if let Some(error) = self.wrong_length("the body is shorter than its content-length") {
+                if self
+                    .content_length
+                    .is_some_and(|length| self.received < length)
+                {
+                    if let Some(error) =
+                        self.wrong_length("the body is shorter than its content-length")
+                    {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
@@ -259,7 +287,9 @@ impl StreamBody {
     /// Section 3.2.1: a request whose body is not as long as it says is answered with 400; when it was answered
     /// already, the stream is reset.
     fn wrong_length(&mut self, why: &'static str) -> Option<Error> {
-        let Side::Request(verdict) = &self.side else { return None };
+        let Side::Request(verdict) = &self.side else {
+            return None;
+        };
         self.done = true;
         if verdict.as_ref().is_none_or(|verdict| !verdict.fault()) {
             self.recv.reset(ResetStatus::PROTOCOL_ERROR);
@@ -305,7 +335,11 @@ impl StreamBody {
     }
 
     fn is_end(&self) -> bool {
-        self.done || self.recv.is_end() && self.content_length.is_none_or(|length| length == self.received)
+        self.done
+            || self.recv.is_end()
+                && self
+                    .content_length
+                    .is_none_or(|length| length == self.received)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -9,7 +9,7 @@ pub use self::body::Body;
 use crate::frame::Priority;
 
 /// The priority of a request that names none: in the middle, so that there is room on both sides.
-pub const DEFAULT_PRIORITY: Priority = Priority::new(3);
+pub(crate) const DEFAULT_PRIORITY: Priority = Priority::new(3);
 
 /// The error of a body or a service that this crate knows nothing of.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,7 +23,8 @@ impl StripWarning {
         if !stripped {
             return;
         }
-        let message = "headers that concern one hop (Connection, Transfer-Encoding, ...) were left out";
+        let message =
+            "headers that concern one hop (Connection, Transfer-Encoding, ...) were left out";
         if self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
             tracing::debug!("{message}");
         } else {

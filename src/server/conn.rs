@@ -49,7 +49,11 @@ with_options!(builder_setters);
 impl<E> Builder<E> {
     /// The defaults of [`Config::server`]; each request runs as one task on `exec`.
     pub fn new(exec: E) -> Self {
-        Self { exec, config: Config::server(), clock: Arc::new(TokioClock) }
+        Self {
+            exec,
+            config: Config::server(),
+            clock: Arc::new(TokioClock),
+        }
     }
 
     /// Replaces all options.
@@ -82,7 +86,12 @@ impl<E> Builder<E> {
         B::Error: Into<BoxError>,
         E: Executor<StreamTask<S::Future, B>> + Clone,
     {
-        let (shared, driver) = handshake(TokioIo::new(io), Role::Server, self.config.clone(), Arc::clone(&self.clock));
+        let (shared, driver) = handshake(
+            TokioIo::new(io),
+            Role::Server,
+            self.config.clone(),
+            Arc::clone(&self.clock),
+        );
         Connection {
             driver,
             session: Session::from_shared(shared),
@@ -108,6 +117,9 @@ pub struct Connection<I, S, E> {
     /// Reused between batches.
     accepted: Vec<Accepted>,
 }
+
+// No field is pinned in place.
+impl<I, S, E> Unpin for Connection<I, S, E> {}
 
 impl<I, S, E> Connection<I, S, E> {
     /// Starts a graceful shutdown and returns at once; go on polling the connection.
@@ -137,7 +149,9 @@ where
             // No waker is registered: streams arrive only while this task polls its driver.
             self.session.shared().with(|state| {
                 while accepted.len() < ACCEPT_BATCH {
-                    let Some(stream) = state.session.accept() else { break };
+                    let Some(stream) = state.session.accept() else {
+                        break;
+                    };
                     accepted.push(stream);
                 }
             })?;
@@ -180,27 +194,35 @@ where
                 return responder.refuse(bad.status);
             }
         };
+        if head.stripped {
+            tracing::debug!(stream = %accepted.id, "headers that concern one hop were left out of the request");
+        }
         responder.set_method(head.request.method());
         let body = if accepted.fin && head.content_length.unwrap_or(0) == 0 {
             Body::empty()
         } else {
             let verdict = head.content_length.map(|_| Arc::new(Verdict::default()));
             responder.set_verdict(verdict.clone());
-            Body::stream(StreamBody::new(recv, Side::Request(verdict), head.content_length))
+            Body::stream(StreamBody::new(
+                recv,
+                Side::Request(verdict),
+                head.content_length,
+            ))
         };
         let request = head.request.map(|()| body);
-        self.exec.execute(StreamTask::new(self.service.call(request), responder));
+        self.exec
+            .execute(StreamTask::new(self.service.call(request), responder));
     }
 }
 
 impl<I, S, E, B> Future for Connection<I, S, E>
 where
     I: Read + Write + Unpin,
-    S: Service<Request<Body>, Response = Response<B>> + Unpin,
+    S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: http_body::Body + 'static,
     B::Error: Into<BoxError>,
-    E: Executor<StreamTask<S::Future, B>> + Unpin,
+    E: Executor<StreamTask<S::Future, B>>,
 {
     type Output = Result<()>;
 
@@ -213,6 +235,8 @@ where
 
 impl<I, S, E> fmt::Debug for Connection<I, S, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("driver", &self.driver).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
     }
 }

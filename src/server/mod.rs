@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-//! use spdy::http::{Request, Response};
+//! use hyper::{Request, Response};
 //! use spdy::server;
 //!
 //! # async fn example(io: tokio::net::TcpStream) -> spdy::Result<()> {
@@ -29,4 +29,4 @@ mod serve;
 pub use self::conn::{Builder, Connection};
 pub use self::listener::Listener;
 pub use self::respond::StreamTask;
-pub use self::serve::{Serve, serve, serve_with};
+pub use self::serve::{Same, Serve, serve, serve_with};

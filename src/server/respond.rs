@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::error::Result;
 use crate::frame::ResetStatus;
-use crate::headers::HeaderBlock;
-use crate::http::body::{Verdict, into_error};
+use crate::http::body::Verdict;
 use crate::http::message::{DateCache, ResponseBody, response_to_block};
 use crate::http::pipe::Pipe;
 use crate::http::{BoxError, StripWarning};
@@ -30,10 +29,7 @@ fn date() -> HeaderValue {
     DATE.with_borrow_mut(|date| date.get(SystemTime::now()).clone())
 }
 
-/// The answering end of a request.
-///
-/// Dropped without an answer, it resets the stream: INTERNAL_ERROR if a panic is under way, because the service
-/// failed, else CANCEL.
+/// The answering end of a request; dropped without an answer, it resets the stream.
 pub(crate) struct Responder {
     send: Option<SendStream>,
     method: Option<Method>,
@@ -43,7 +39,12 @@ pub(crate) struct Responder {
 
 impl Responder {
     pub(crate) fn new(send: SendStream, warning: Arc<StripWarning>) -> Self {
-        Self { send: Some(send), method: None, verdict: None, warning }
+        Self {
+            send: Some(send),
+            method: None,
+            verdict: None,
+            warning,
+        }
     }
 
     pub(crate) fn set_method(&mut self, method: &Method) {
@@ -56,13 +57,15 @@ impl Responder {
 
     /// Answers with a bare status.
     pub(crate) fn refuse(&mut self, status: StatusCode) {
-        let Some(mut send) = self.send.take() else { return };
+        let Some(mut send) = self.send.take() else {
+            return;
+        };
         let mut response = Response::new(());
         *response.status_mut() = status;
         let (parts, ()) = response.into_parts();
         match response_to_block(&parts, Some(0), &date()) {
             // The stream may be gone: then there is nobody to answer.
-            Ok(head) => drop(send.reply(head.block, None)),
+            Ok(head) => drop(send.respond(head.block, Bytes::new(), true)),
             Err(_) => send.reset(ResetStatus::INTERNAL_ERROR),
         }
     }
@@ -87,7 +90,7 @@ impl Responder {
     }
 
     /// Sends the head; a body of which more may come goes on in a pipe.
-    fn respond<B>(&mut self, response: Response<B>, cx: &mut Context<'_>) -> Option<Pipe<B>>
+    fn respond<B>(&mut self, response: Response<B>) -> Option<Pipe<B>>
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -99,14 +102,22 @@ impl Responder {
             self.refuse(StatusCode::INTERNAL_SERVER_ERROR);
             return None;
         }
-        if self.verdict.as_ref().is_some_and(|verdict| !verdict.answer()) {
+        if self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| !verdict.answer())
+        {
             // Section 3.2.1: the request body is not as long as its content-length says.
             self.refuse(StatusCode::BAD_REQUEST);
             return None;
         }
         let method = self.method.as_ref().unwrap_or(&Method::GET);
         let has_body = ResponseBody::of(method, parts.status) != ResponseBody::Forbidden;
-        let length = if *method == Method::HEAD { None } else { body.size_hint().exact() };
+        let length = if *method == Method::HEAD {
+            None
+        } else {
+            body.size_hint().exact()
+        };
         let head = match response_to_block(&parts, length, &date()) {
             Ok(head) => head,
             Err(error) => {
@@ -115,44 +126,93 @@ impl Responder {
             }
         };
         self.warning.note(head.stripped);
-        let send = self.send.take()?;
+        let mut send = self.send.take()?;
         if !has_body || body.is_end_stream() {
-            let mut send = send;
-            drop(send.reply(head.block, None));
+            // The stream may be gone: then there is nobody to answer.
+            drop(send.respond(head.block, Bytes::new(), true));
             return None;
         }
-        start_body(send, head.block, body, cx)
+        Some(Pipe::with_reply(
+            send,
+            head.block,
+            body,
+            ResetStatus::INTERNAL_ERROR,
+        ))
     }
 }
 
-/// Replies, with the body at once if it is there as a whole: SYN_REPLY, DATA and FIN under one lock.
-fn start_body<B>(mut send: SendStream, head: HeaderBlock, body: B, cx: &mut Context<'_>) -> Option<Pipe<B>>
+pin_project! {
+    /// One request at the server: its service future, then its response body. Run by the executor of the
+    /// [`Builder`](super::Builder), whose bound names this type; there is nothing to do with it otherwise.
+    pub struct StreamTask<F, B> {
+        #[pin]
+        stage: Stage<F, B>,
+        responder: Responder,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<F, B> {
+        Service { #[pin] future: F },
+        Body { #[pin] pipe: Pipe<B> },
+        Done,
+    }
+}
+
+impl<F, B> StreamTask<F, B> {
+    pub(crate) fn new(future: F, responder: Responder) -> Self {
+        Self {
+            stage: Stage::Service { future },
+            responder,
+        }
+    }
+}
+
+impl<F, B, E> Future for StreamTask<F, B>
 where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
     B: Body,
     B::Error: Into<BoxError>,
 {
-    // A body whose length is known and small is there, or as good as: the first poll yields it.
-    const AT_ONCE: u64 = 16 * 1024;
-    let whole = body.size_hint().exact().is_some_and(|length| length <= AT_ONCE);
-    if !whole {
-        if send.open_reply(head).is_err() {
-            return None;
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProjection::Service { future } => match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => match this.responder.respond(response) {
+                        Some(pipe) => Stage::Body { pipe },
+                        None => Stage::Done,
+                    },
+                    Poll::Ready(Err(error)) => {
+                        let error: BoxError = error.into();
+                        this.responder.fail(&error);
+                        Stage::Done
+                    }
+                    Poll::Pending => {
+                        // The client has cancelled: the service is dropped where it stands.
+                        ready!(this.responder.poll_abandoned(cx));
+                        Stage::Done
+                    }
+                },
+                StageProjection::Body { pipe } => {
+                    if let Err(error) = ready!(pipe.poll(cx)) {
+                        tracing::debug!(%error, "the response body ended early");
+                    }
+                    Stage::Done
+                }
+                StageProjection::Done => return Poll::Ready(()),
+            };
+            this.stage.set(next);
         }
-        return Some(Pipe::new(send, body, ResetStatus::INTERNAL_ERROR));
     }
-    // Boxed only on this path would defeat its purpose: the body is polled where it will stay.
-    let mut pipe = Pipe::new(send, body, ResetStatus::INTERNAL_ERROR);
-    pipe.set_head(head);
-    let _ = cx;
-    Some(pipe)
 }
 
-impl Drop for Responder {
-    fn drop(&mut self) {
-        if let Some(send) = &self.send {
-            if std::thread::panicking() {
-                send.reset(ResetStatus::INTERNAL_ERROR);
-            }
-        }
+impl<F, B> fmt::Debug for StreamTask<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamTask").finish_non_exhaustive()
     }
 }

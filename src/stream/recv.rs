@@ -104,7 +104,10 @@ impl RecvStream {
     /// Resets the stream, both directions: RST_STREAM with this status.
     pub fn reset(&self, status: ResetStatus) {
         // A session that failed has reset everything.
-        drop(self.shared.with(|state| state.session.reset(self.key, status)));
+        drop(
+            self.shared
+                .with(|state| state.session.reset(self.key, status)),
+        );
     }
 
     /// Whether nothing more is to come: the peer has ended its direction and all was read.

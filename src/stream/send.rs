@@ -90,6 +90,17 @@ impl SendStream {
         }
     }
 
+    /// Answers with SYN_REPLY and queues the first chunk, all under one lock; `fin` ends our direction.
+    pub(crate) fn respond(&mut self, reply: HeaderBlock, chunk: Bytes, fin: bool) -> Result<()> {
+        self.with(|session, key| {
+            session.reply(key, reply, fin && chunk.is_empty())?;
+            if !chunk.is_empty() {
+                session.write(key, chunk)?;
+            }
+            if fin { session.finish(key) } else { Ok(()) }
+        })
+    }
+
     /// Queues the last chunk and ends our direction, so that FIN rides on it.
     pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
         self.with(|session, key| {
@@ -156,7 +167,14 @@ impl SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        drop(self.shared.with(|state| state.session.drop_send(self.key)));
+        let panicking = std::thread::panicking();
+        drop(self.shared.with(|state| {
+            if panicking && !state.session.is_finished_sending(self.key) {
+                // Whoever was writing has failed, which the peer should know from a mere cancel.
+                state.session.reset(self.key, ResetStatus::INTERNAL_ERROR);
+            }
+            state.session.drop_send(self.key);
+        }));
     }
 }
 
