@@ -146,7 +146,7 @@ impl SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        drop(self.shared.with(|state| state.session.drop_send(self.key)));
+        self.shared.drop_send(self.key);
     }
 }
 
