@@ -166,6 +166,7 @@ impl Session {
     fn sent_on(&mut self, key: Key, fin: bool) {
         if !fin {
             self.reschedule(key);
+            self.wake_flusher(key);
             self.wake_writer(key);
             return;
         }
@@ -224,6 +225,21 @@ impl Session {
         }
     }
 
+    /// Applies a changed limit of the peer: SYN_STREAMs beyond it that were not sent go back to wait.
+    pub(crate) fn apply_own_limit(&mut self) {
+        let limit = self.own_limit();
+        if self.own_active > limit {
+            for key in self.sched.own_openers(&self.store).into_iter().rev() {
+                if self.own_active <= limit {
+                    break;
+                }
+                self.own_active -= 1;
+                self.sched.put_back(&mut self.store, key);
+            }
+        }
+        self.promote_waiting();
+    }
+
     /// How many streams this side may have open: without an announcement SPDY knows no limit, so the option
     /// caps the first burst.
     pub(crate) fn own_limit(&self) -> usize {
@@ -270,6 +286,17 @@ impl Session {
             && stream.send.queue.len() <= STREAM_LOW_WATER
             && self.send_capacity(key) > 0
         {
+            self.wake(key, false, true, false);
+        }
+    }
+
+    /// Wakes who waits until all was emitted, whatever window is left.
+    fn wake_flusher(&mut self, key: Key) {
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
+        if stream.send.flushing && stream.send.queue.is_empty() && stream.send.marks.is_empty() {
+            stream.send.flushing = false;
             self.wake(key, false, true, false);
         }
     }
