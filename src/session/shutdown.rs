@@ -217,7 +217,7 @@ impl Session {
                 go_away_sent: false,
             } => Some(self.go_away(GoAwayStatus::OK)),
             Lifecycle::Active | Lifecycle::Announced { .. }
-                if self.close_when_idle && self.backlog.is_empty() =>
+                if self.close_when_idle && self.backlog.is_empty() && self.reserved == 0 =>
             {
                 Some(self.go_away(GoAwayStatus::OK))
             }
@@ -333,6 +333,12 @@ impl Session {
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.refuses_open().is_some()
+    }
+
+    /// Whether no stream of the peer will be handed out any more, except those that wait to be accepted.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lifecycle.is_draining()
     }
 
     /// Whether the session is over: no further frame is handled.

@@ -125,6 +125,7 @@ impl Session {
         let Reservation(()) = slot;
         self.reserved = self.reserved.saturating_sub(1);
         self.announce_slot();
+        self.check_drained();
     }
 
     /// Opens a stream; both halves are held by the caller. Its SYN_STREAM waits its turn behind the peer's
@@ -143,6 +144,7 @@ impl Session {
         self.reserved = self.reserved.saturating_sub(1);
         if let Some(error) = self.refuses_open() {
             self.announce_slot();
+            self.check_drained();
             return Err(error);
         }
         let opener = Opener {
