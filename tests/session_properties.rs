@@ -24,7 +24,7 @@ fn cases() -> ProptestConfig {
         cases: default.cases.max(10_000),
         // What is found becomes a test with a name.
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 2_000,
         ..default
     }
 }

@@ -472,7 +472,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// A user error when 100 PINGs are under way, or the error that ended the session.
+    /// A user error when 64 PINGs are under way, or the error that ended the session.
     pub fn ping(&mut self) -> Result<u32, Error> {
         if let Some(outcome) = self.outcome() {
             return Err(outcome
@@ -482,7 +482,7 @@ impl Session {
         let id = self
             .pings
             .start(Purpose::User)
-            .ok_or_else(|| Error::user("100 PINGs are under way already"))?;
+            .ok_or_else(|| Error::user("64 PINGs are under way already"))?;
         self.control.push(Control::Ping(id), false);
         Ok(id)
     }
