@@ -10,12 +10,15 @@
 mod hostile;
 #[path = "session_properties/model.rs"]
 mod model;
+#[path = "session_properties/ops.rs"]
+mod ops;
 #[path = "support/pair.rs"]
 mod pair;
 
 use proptest::prelude::*;
 
-use crate::model::{Mode, Model, Op, Setup, op, setup};
+use crate::model::Model;
+use crate::ops::{Mode, Op, Setup, op, setup};
 
 /// At least 10,000; PROPTEST_CASES asks for more.
 fn cases() -> ProptestConfig {
