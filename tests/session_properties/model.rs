@@ -221,9 +221,14 @@ impl Model {
         let Some(accepted) = self.session(side).accept() else {
             return false;
         };
-        let mut streams = self.streams.iter_mut();
-        let stream = streams.find(|s| s.creator != side && s.id == Some(accepted.id));
-        let stream = stream.expect("a stream was accepted that nobody opened");
+        let opened = |s: &&mut Stream| s.creator != side && s.id == Some(accepted.id);
+        let Some(stream) = self.streams.iter_mut().find(opened) else {
+            // It was over for its creator, who had let go of it, as soon as it was sent.
+            let lost = |s: &Stream| s.creator != side && s.id.is_none() && s.cut;
+            assert!(self.streams.iter().any(lost), "nobody opened it");
+            self.session(side).drop_stream(accepted.key);
+            return true;
+        };
         assert!(stream.keys[side].is_none(), "accepted twice");
         stream.keys[side] = Some(accepted.key);
         true
