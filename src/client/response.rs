@@ -103,10 +103,12 @@ where
         let gone = || Error::user("the response future was polled after it had ended");
         let head = self.head.as_ref().ok_or_else(gone)?;
         let body = self.body.as_ref().ok_or_else(gone)?;
-        if head.method == Method::CONNECT {
-            return Err(Error::user("CONNECT is not implemented yet"));
-        }
-        let outgoing = request_to_block(head, body.size_hint().exact())?;
+        let length = if head.method == Method::CONNECT {
+            None
+        } else {
+            body.size_hint().exact()
+        };
+        let outgoing = request_to_block(head, length)?;
         self.common.warning.note(outgoing.stripped);
         let priority = head
             .extensions

@@ -183,10 +183,6 @@ where
             Err(_) => Err(BadRequest::too_large()),
         };
         let head = match head {
-            Ok(head) if head.request.method() == http::Method::CONNECT => {
-                tracing::debug!(stream = %accepted.id, "CONNECT refused: tunnels are not implemented");
-                return responder.refuse(http::StatusCode::NOT_IMPLEMENTED);
-            }
             Ok(head) => head,
             Err(bad) => {
                 // Section 3.2.1: a request that lacks what it needs is answered with 400.

@@ -112,8 +112,9 @@ impl Responder {
             return None;
         }
         let method = self.method.as_ref().unwrap_or(&Method::GET);
-        let has_body = ResponseBody::of(method, parts.status) != ResponseBody::Forbidden;
-        let length = if *method == Method::HEAD {
+        let kind = ResponseBody::of(method, parts.status);
+        let has_body = kind != ResponseBody::Forbidden;
+        let length = if *method == Method::HEAD || kind == ResponseBody::Tunnel {
             None
         } else {
             body.size_hint().exact()
