@@ -63,6 +63,8 @@ pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
 
+#[cfg(feature = "stream")]
+pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};
 pub use self::headers::HeaderCompression;
 #[cfg(feature = "http")]
