@@ -38,7 +38,7 @@ proptest! {
     #[test]
     fn two_sessions_keep_the_ledger_and_never_deadlock(
         setup in setup(),
-        ops in proptest::collection::vec(op(), 0..60),
+        ops in proptest::collection::vec(op(), 0..50),
     ) {
         model::run(&setup, &ops);
     }
@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn hostile_frames_neither_panic_nor_break_the_ledger(
         setup in hostile::setup(),
-        ops in proptest::collection::vec(hostile::op(), 0..60),
+        ops in proptest::collection::vec(hostile::op(), 0..40),
     ) {
         hostile::run(&setup, &ops);
     }
