@@ -187,7 +187,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The error that ended the session, or a user error when 100 PINGs are under way.
+    /// The error that ended the session, or a user error when 64 PINGs are under way.
     ///
     /// # Cancel safety
     ///
