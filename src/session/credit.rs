@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::store::Key;
-use super::window::{ConnectionWindow, credit_is_due};
+use super::window::credit_is_due;
 use crate::frame::{MAX_WINDOW, WindowUpdate};
 
 impl Session {
@@ -85,28 +85,5 @@ impl Session {
                 delta,
             });
         }
-    }
-
-    /// The ledger of the connection window: what the peer was granted, by where it is now. For tests.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn receive_ledger(&self) -> [i64; 4] {
-        let under_way = self
-            .incoming_data
-            .map_or(0, |data| i64::from(data.remaining));
-        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        [
-            self.recv_window.left(),
-            under_way,
-            signed(self.unread as u64),
-            signed(self.recv_pending),
-        ]
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub fn send_ledger(&self) -> (i64, usize) {
-        let window: ConnectionWindow = self.send_window;
-        (window.left(), self.pool_used)
     }
 }

@@ -8,6 +8,7 @@ mod budget;
 mod config;
 mod control;
 mod credit;
+mod inspect;
 mod limits;
 mod ping;
 mod queue;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 #[cfg(feature = "http")]
 pub(crate) use self::config::with_options;
 pub use self::config::{Config, FlowControl, Overflow};
+pub use self::inspect::Inspection;
 pub use self::store::Key;
 pub use self::user::{Accepted, OpenOptions, Read, Reservation};
 

@@ -191,17 +191,22 @@ impl Session {
 
     /// Puts a stream where it belongs in the scheduler.
     pub(crate) fn reschedule(&mut self, key: Key) {
-        let obeys_windows = self.obeys_windows();
         let Some(stream) = self.store.get(key) else {
             return;
         };
         if stream.opener.is_some() {
             return;
         }
-        let place = if !stream.state.can_send() {
+        let place = self.due_place(stream);
+        self.sched.place(&mut self.store, key, place);
+    }
+
+    /// Where a stream without an opener belongs.
+    pub(crate) fn due_place(&self, stream: &super::Stream) -> Place {
+        if !stream.state.can_send() {
             Place::Nowhere
         } else if stream.bytes_before_mark() > 0 {
-            if !obeys_windows || stream.send.window.left() > 0 {
+            if !self.obeys_windows() || stream.send.window.left() > 0 {
                 Place::Data
             } else {
                 Place::Nowhere
@@ -210,8 +215,7 @@ impl Session {
             Place::Free
         } else {
             Place::Nowhere
-        };
-        self.sched.place(&mut self.store, key, place);
+        }
     }
 
     /// Lets SYN_STREAMs out that waited for the peer's limit.
