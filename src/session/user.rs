@@ -337,6 +337,9 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
+        if stream.send.fin_sent {
+            return Ok(true);
+        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
