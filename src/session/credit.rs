@@ -22,9 +22,11 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
-        if stream.recv.queue.is_empty() {
-            self.budgets
-                .repay(std::mem::take(&mut stream.recv.overhead));
+        // In proportion: a reader that always lags a little behind a peer of small frames never empties the queue.
+        let before = (stream.recv.queue.len() + n) as u64;
+        if let Some(repaid) = (stream.recv.overhead * n as u64).checked_div(before) {
+            stream.recv.overhead -= repaid;
+            self.budgets.repay(repaid);
         }
         if !obeys_windows {
             return;
