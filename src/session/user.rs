@@ -474,11 +474,12 @@ impl Session {
         if stream.send.finish == Finish::Open && !stream.is_closed() {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
     /// The application drops its receiving handle: what arrives from now on is discarded and credited to the
-    /// connection, not to the stream. If our direction has ended already, the stream is reset with CANCEL.
+    /// connection; to the stream only once the sending handle is dropped too. If our direction has ended already, the stream is reset with CANCEL.
     pub fn drop_recv(&mut self, key: Key) {
         let Some(stream) = self.store.get_mut(key) else {
             return;
@@ -492,6 +493,7 @@ impl Session {
         if unwanted {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
