@@ -1,4 +1,46 @@
-//! A SPDY/3.1 transport: frames, header blocks and the codec.
+//! A hyper- and tower-compatible SPDY/3.1 transport: an HTTP server that runs axum, tower and hyper services over
+//! SPDY, an HTTP client in hyper's shape, and raw byte streams.
+//!
+//! | to do this | start here |
+//! |---|---|
+//! | serve an axum `Router`, or any tower service | [`serve`], [`serve_with`] |
+//! | serve one connection, hyper style | [`server::Builder`] |
+//! | send requests | [`client::handshake`], [`client::SendRequest`] |
+//! | open and accept raw byte streams | [`stream::Session`] |
+//! | build on the protocol without IO | [`session::Session`], [`codec`] |
+//!
+//! The version on the wire is SPDY/3.1. Section numbers in these pages are those of the SPDY/3.1 draft.
+//!
+//! # Layers
+//!
+//! Each layer imports only lower ones.
+//!
+//! ```text
+//! L5  server  client          hyper-style builders, connections, serve()
+//! L4  http                    Request/Response <-> header block, Body, body pipe
+//! L3  conn  stream            tokio driver; Session, Stream, SendStream, RecvStream
+//! L2  session                 the protocol state machine: frames in, frames and events out; no IO, no clock
+//! L1  codec                   bytes <-> frames, incremental; owns the two zlib contexts
+//! L0  frame  headers  error   values, name/value blocks, (de)compression, errors
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `server` | L5 `server`, [`serve`] | yes |
+//! | `client` | L5 `client` | yes |
+//! | `stream` | L3, raw streams over tokio; both of the above enable it | |
+//! | `http` | L4, which both of the above share; of no use alone | |
+//!
+//! Without any feature L0 to L2 remain: no tokio, no http.
+//!
+//! # Flow control and memory
+//!
+//! Every stream and the connection have a window each way (section 2.6.8). A byte is credited to the peer when the
+//! application has consumed it, never before: a reader that stops stops its peer and nobody else, and at most the
+//! windows are buffered. What this side queues is bounded by 64 KiB a stream (one chunk may overshoot) and 4 MiB a
+//! connection beyond one 16 KiB frame a stream.
 
 #![forbid(unsafe_code)]
 
@@ -8,13 +50,30 @@ pub mod frame;
 pub mod headers;
 pub mod session;
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "stream")]
 pub mod conn;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod rt;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
 
+#[cfg(feature = "stream")]
+pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};
 pub use self::headers::HeaderCompression;
+#[cfg(feature = "http")]
+pub use self::http::{Body, PendingTunnel, Tunnel};
+#[cfg(feature = "server")]
+pub use self::server::{serve, serve_with};
 pub use self::session::{Config, FlowControl, Overflow};
+
+/// The snippets of the README, compiled.
+#[cfg(all(doctest, feature = "server", feature = "client"))]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

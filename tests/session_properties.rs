@@ -10,12 +10,15 @@
 mod hostile;
 #[path = "session_properties/model.rs"]
 mod model;
+#[path = "session_properties/ops.rs"]
+mod ops;
 #[path = "support/pair.rs"]
 mod pair;
 
 use proptest::prelude::*;
 
-use crate::model::{Mode, Model, Op, Setup, op, setup};
+use crate::model::Model;
+use crate::ops::{Mode, Op, Setup, op, setup};
 
 /// At least 10,000; PROPTEST_CASES asks for more.
 fn cases() -> ProptestConfig {
@@ -24,7 +27,7 @@ fn cases() -> ProptestConfig {
         cases: default.cases.max(10_000),
         // What is found becomes a test with a name.
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 2_000,
         ..default
     }
 }
@@ -35,7 +38,7 @@ proptest! {
     #[test]
     fn two_sessions_keep_the_ledger_and_never_deadlock(
         setup in setup(),
-        ops in proptest::collection::vec(op(), 0..60),
+        ops in proptest::collection::vec(op(), 0..50),
     ) {
         model::run(&setup, &ops);
     }
@@ -43,7 +46,7 @@ proptest! {
     #[test]
     fn hostile_frames_neither_panic_nor_break_the_ledger(
         setup in hostile::setup(),
-        ops in proptest::collection::vec(hostile::op(), 0..60),
+        ops in proptest::collection::vec(hostile::op(), 0..40),
     ) {
         hostile::run(&setup, &ops);
     }

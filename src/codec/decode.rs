@@ -1,11 +1,11 @@
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::parts::{BlockHead, put_setting, stream_id};
 use super::wire::{self, Type};
 use super::{DecodeError, preface};
 use crate::frame::{
-    DataPiece, FRAME_HEADER_LEN, GoAway, GoAwayStatus, HeaderFrame, MAX_FRAME_LEN, Priority,
-    Received, ReceivedBlock, ResetStatus, RstStream, Setting, SettingId, Settings, StreamId,
-    SynStream, Version, WindowUpdate,
+    DataPiece, FRAME_HEADER_LEN, GoAway, GoAwayStatus, MAX_FRAME_LEN, Priority, Received,
+    ResetStatus, RstStream, Settings, StreamId, Version, WindowUpdate,
 };
 use crate::headers::{BlockLimits, HeaderBlock, Inflater};
 
@@ -71,26 +71,6 @@ enum State {
     },
     /// A frame of an unknown type.
     Skip { kind: u16, len: u32, left: u32 },
-}
-
-/// The frames with a header block, as far as it is known before the block.
-#[derive(Clone, Copy, Debug)]
-enum BlockHead {
-    SynStream {
-        id: StreamId,
-        associated: Option<StreamId>,
-        priority: Priority,
-        fin: bool,
-        unidirectional: bool,
-    },
-    SynReply {
-        id: StreamId,
-        fin: bool,
-    },
-    Headers {
-        id: StreamId,
-        fin: bool,
-    },
 }
 
 /// What became of a step.
@@ -402,37 +382,6 @@ impl Decoder {
     }
 }
 
-#[cfg(test)]
-impl Decoder {
-    /// Bytes of memory that grow with what is received.
-    pub(crate) fn retained(&self) -> usize {
-        self.inflater.retained()
-    }
-}
-
-impl BlockHead {
-    fn with(self, block: ReceivedBlock) -> Received {
-        match self {
-            Self::SynStream {
-                id,
-                associated,
-                priority,
-                fin,
-                unidirectional,
-            } => Received::SynStream(SynStream {
-                id,
-                associated,
-                priority,
-                fin,
-                unidirectional,
-                block,
-            }),
-            Self::SynReply { id, fin } => Received::SynReply(HeaderFrame { id, fin, block }),
-            Self::Headers { id, fin } => Received::Headers(HeaderFrame { id, fin, block }),
-        }
-    }
-}
-
 /// The lower half.
 #[allow(
     clippy::cast_possible_truncation,
@@ -451,23 +400,4 @@ fn available(left: u32, buf: &BytesMut) -> usize {
 fn used(left: &mut u32, n: usize) -> bool {
     *left = left.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
     *left == 0
-}
-
-/// Stream 0 exists in no frame that names a stream (U-01).
-fn stream_id(kind: Type, word: u32) -> Result<StreamId, DecodeError> {
-    StreamId::new(word)
-        .ok_or_else(|| DecodeError::protocol(format!("{} for stream 0", kind.name())))
-}
-
-/// Section 2.6.4: unknown ids are ignored (U-34), the first of duplicates wins.
-fn put_setting(settings: &mut Settings, entry: [u8; 8]) {
-    let [flags, a, b, c, value @ ..] = entry;
-    if let Some(id) = SettingId::from_wire(u32::from_be_bytes([0, a, b, c])) {
-        let setting = Setting {
-            value: u32::from_be_bytes(value),
-            persist: flags & wire::SETTING_PERSIST != 0,
-            persisted: flags & wire::SETTING_PERSISTED != 0,
-        };
-        settings.insert_first(id, setting);
-    }
 }

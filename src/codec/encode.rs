@@ -146,6 +146,10 @@ fn put_data(id: StreamId, fin: bool, payload: &Bytes, out: &mut OutBuf) {
         return;
     }
     let max = usize::try_from(MAX_FRAME_LEN).unwrap_or(usize::MAX);
+    if payload.len() <= max {
+        put_data_frame(id, fin, payload, out);
+        return;
+    }
     let mut payload = payload.clone();
     while payload.len() > max {
         put_data_frame(id, false, &payload.split_to(max), out);

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod error;
 mod outbuf;
+mod parts;
 mod preface;
 mod wire;
 

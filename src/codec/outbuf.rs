@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -6,7 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Payloads up to this size are copied behind their frame header: cheaper than one more slice in a write.
 const COPIED: usize = 1 << 10;
 
-/// What the staging buffer keeps once everything is written.
+/// A staging buffer above this size is released once a batch needed less than a quarter of it: a busy connection
+/// keeps its buffer, one that has become quiet does not.
 const KEPT: usize = 64 << 10;
 
 /// Encoded frames on their way to the transport.
@@ -14,7 +16,7 @@ const KEPT: usize = 64 << 10;
 /// Frame headers, control frames and small payloads are copied into one contiguous buffer, which is reused;
 /// larger payloads stay the slices they are. [`Buf::chunks_vectored`] gives both in order, for one vectored
 /// write.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct OutBuf {
     /// Copied bytes not yet written.
     staged: BytesMut,
@@ -24,10 +26,11 @@ pub struct OutBuf {
     staged_before: usize,
     /// The bytes of all slices.
     sliced: usize,
+    /// The most bytes that were staged since the staging buffer was last empty.
+    peak: usize,
     flat: bool,
 }
 
-#[derive(Debug)]
 struct Slice {
     staged: usize,
     payload: Bytes,
@@ -86,16 +89,35 @@ impl OutBuf {
         });
     }
 
+    /// Gives the memory back if everything is written: for a connection that has nothing to send for a while.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            self.staged = BytesMut::new();
+            self.slices = VecDeque::new();
+        }
+    }
+
     fn advance_staged(&mut self, n: usize) {
+        self.peak = self.peak.max(self.staged.len());
         self.staged.advance(n);
         if self.staged.is_empty() {
-            if self.staged.capacity() > KEPT {
+            // The memory in front of the start is reused when it is needed; `capacity` does not count it.
+            if self.peak < KEPT / 4 && self.staged.try_reclaim(KEPT + 1) {
                 self.staged = BytesMut::new();
-            } else {
-                // Moves the start back, so that the whole capacity is free again.
-                self.staged.clear();
             }
+            self.peak = 0;
         }
+    }
+}
+
+/// Shows sizes only: the content may be secret, and is large.
+impl fmt::Debug for OutBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutBuf")
+            .field("len", &self.len())
+            .field("slices", &self.slices())
+            .field("flat", &self.flat)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,5 +184,81 @@ impl Buf for OutBuf {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_all(out: &mut OutBuf) {
+        out.advance(out.remaining());
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn small_payloads_are_copied_and_large_ones_are_not() {
+        let mut out = OutBuf::new();
+        let large = Bytes::from(vec![7; COPIED + 1]);
+        out.staged().extend_from_slice(b"head");
+        out.put_payload(&Bytes::from(vec![6; COPIED]));
+        out.put_payload(&large);
+        out.put_payload(&large);
+        out.staged().extend_from_slice(b"tail");
+
+        assert_eq!(out.slices(), 4);
+        assert_eq!(out.len(), 4 + COPIED + 2 * large.len() + 4);
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(out.chunks_vectored(&mut slices), 4);
+        assert_eq!(slices[0].len(), 4 + COPIED);
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        assert_eq!(slices[2].as_ptr(), large.as_ptr());
+        assert_eq!(&slices[3][..], b"tail");
+        assert_eq!(out.chunks_vectored(&mut []), 0);
+
+        out.advance(4 + COPIED + large.len() + 1);
+        assert_eq!(out.chunk(), &large[1..]);
+        assert_eq!(out.slices(), 2);
+        write_all(&mut out);
+        assert_eq!(out.chunk(), b"");
+    }
+
+    #[test]
+    fn staging_memory_is_reused() {
+        let mut out = OutBuf::new();
+        let payload = Bytes::from(vec![0; 1000]);
+        // Never quite empty: what is written in front is reclaimed all the same.
+        out.put_payload(&payload);
+        for _ in 0..10_000 {
+            out.put_payload(&payload);
+            out.advance(1000);
+        }
+        write_all(&mut out);
+        out.staged.reserve(1);
+        assert!(out.staged.capacity() < 8_000, "{}", out.staged.capacity());
+    }
+
+    #[test]
+    fn a_busy_buffer_is_kept_and_a_quiet_one_released() {
+        let mut out = OutBuf::new();
+        let payload = Bytes::from(vec![0; 1000]);
+        let batch = |out: &mut OutBuf, n: usize| {
+            for _ in 0..n {
+                out.put_payload(&payload);
+            }
+            let start = out.staged.as_ptr();
+            while !out.is_empty() {
+                out.advance(out.remaining().min(7_777));
+            }
+            start
+        };
+        batch(&mut out, 256);
+        let first = batch(&mut out, 256);
+        assert_eq!(first, batch(&mut out, 250));
+        batch(&mut out, 1);
+        assert_eq!(out.staged.capacity(), 0);
+        batch(&mut out, 100);
+        out.release();
+        assert_eq!(out.staged.capacity(), 0);
     }
 }

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
+use tracing::Span;
 
 use super::clock::Sleep;
 use super::shared::Shared;
+use super::stats::Stats;
+use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
@@ -82,6 +85,8 @@ pub(crate) struct Driver<T> {
     input: BytesMut,
     read_size: usize,
     output: OutBuf,
+    stats: Stats,
+    span: Span,
     /// Reused between batches.
     received: Vec<Received>,
     frames: Vec<Frame>,
@@ -113,7 +118,7 @@ impl<T> Driver<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(crate) fn new(io: T, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(io: T, shared: Arc<Shared>, span: Span) -> Self {
         let mut output = OutBuf::new();
         output.set_flat(!io.is_write_vectored());
         let config = shared.with(|state| state.session.config().clone());
@@ -127,6 +132,8 @@ where
             input: BytesMut::new(),
             read_size: READ_MIN,
             output,
+            stats: Stats::default(),
+            span,
             received: Vec::new(),
             frames: Vec::new(),
             phase: Phase::Running,
@@ -144,6 +151,8 @@ where
 
     /// Drives the connection. Resolves when the transport is closed: `Ok` if the session ended without an error.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         let result = self.poll_phases(cx);
         if let Poll::Ready(result) = &result {
             self.phase = Phase::Done;
@@ -256,6 +265,8 @@ where
             }
             match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
                 Poll::Ready(Ok(n)) if n > 0 => {
+                    self.stats.writes += 1;
+                    self.stats.bytes_written += n as u64;
                     self.stalled = None;
                     self.unflushed = true;
                     progress = Progress::Made;
@@ -306,7 +317,7 @@ where
     fn refill(&mut self, cx: &Context<'_>, now: Instant) -> Result<()> {
         let room = OUT_FULL.saturating_sub(self.output.remaining());
         let all_written = !self.output.has_remaining();
-        let frames = &mut self.frames;
+        let (frames, stats) = (&mut self.frames, &mut self.stats);
         self.shared.with(|state| {
             if all_written {
                 state.session.handle_write(true, now);
@@ -321,8 +332,14 @@ where
                 bytes += frame_size(&frame);
                 frames.push(frame);
             }
+            stats.note_sent(frames);
+            state.stats = *stats;
         })?;
+        let traced = trace::is_enabled();
         for frame in self.frames.drain(..) {
+            if traced {
+                trace::sent(&frame);
+            }
             self.encoder.encode(&frame, &mut self.output);
         }
         Ok(())
@@ -369,6 +386,8 @@ where
                 return Ok(Progress::Made);
             }
             Poll::Ready(Ok(n)) => {
+                self.stats.reads += 1;
+                self.stats.bytes_read += n as u64;
                 progress = Progress::Made;
                 if n >= offered {
                     self.read_size = (self.read_size * 4).min(READ_MAX);
@@ -409,8 +428,13 @@ where
         if self.received.is_empty() && failure.is_none() && !new_bytes {
             return Ok(Progress::Idle);
         }
-        let received = &mut self.received;
+        self.stats.note_received(&self.received);
+        if trace::is_enabled() {
+            self.received.iter().for_each(trace::received);
+        }
+        let (received, stats) = (&mut self.received, self.stats);
         self.shared.with(|state| {
+            state.stats = stats;
             if new_bytes {
                 state.session.handle_read(now);
             }
@@ -545,6 +569,13 @@ fn frame_size(frame: &Frame) -> usize {
         _ => 0,
     };
     crate::frame::FRAME_HEADER_LEN + payload
+}
+
+impl<T> Driver<T> {
+    /// The span of the connection.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
 }
 
 impl<T> Drop for Driver<T> {

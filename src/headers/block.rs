@@ -186,7 +186,7 @@ impl fmt::Debug for HeaderBlock {
     }
 }
 
-/// Headers whose values are secrets: never printed, and never a target of compression across blocks.
+/// Headers whose values are secrets and are never printed.
 fn is_sensitive(name: &str) -> bool {
     matches!(
         name,
@@ -238,6 +238,7 @@ impl Iterator for Fields<'_> {
 }
 
 /// What a check of a plain form found out.
+#[derive(Clone, Copy)]
 struct Checked {
     fields: usize,
     list_size: usize,

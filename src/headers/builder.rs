@@ -9,7 +9,7 @@ use crate::error::Error;
 /// Builds a [`HeaderBlock`], straight in the plain form.
 ///
 /// A refused header leaves the block as it was.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HeaderBlockBuilder {
     /// Empty until the first header.
     plain: Vec<u8>,
@@ -131,6 +131,16 @@ impl HeaderBlockBuilder {
         *count = self.fields.to_be_bytes();
         let fields = usize::try_from(self.fields).unwrap_or(usize::MAX);
         HeaderBlock::from_parts(Bytes::from(self.plain), fields, self.list_size)
+    }
+}
+
+/// Shows sizes only: some values are secret.
+impl fmt::Debug for HeaderBlockBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeaderBlockBuilder")
+            .field("fields", &self.fields)
+            .field("list_size", &self.list_size)
+            .finish_non_exhaustive()
     }
 }
 

@@ -117,3 +117,110 @@ fn store(plain: &[u8], out: &mut BytesMut) {
     }
     out.put_slice(&SYNC_MARKER);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::{BlockLimits, Inflater, MAX_BLOCK_LEN};
+
+    const ALL: [HeaderCompression; 4] = [
+        HeaderCompression::Off,
+        HeaderCompression::Level(0),
+        HeaderCompression::Level(1),
+        HeaderCompression::Level(99),
+    ];
+
+    fn deflater(compression: HeaderCompression) -> Deflater {
+        Deflater::new(Version::Spdy31, compression)
+    }
+
+    /// Bytes that do not compress.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let [byte, ..] = state.to_be_bytes();
+            byte.max(1)
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    fn block(value: &[u8]) -> HeaderBlock {
+        let mut builder = HeaderBlock::builder();
+        builder.push("x", value).unwrap();
+        builder.finish()
+    }
+
+    #[test]
+    fn the_stream_starts_once_and_blocks_end_with_a_marker() {
+        for compression in ALL {
+            let mut deflater = deflater(compression);
+            for n in 0..50 {
+                let mut out = BytesMut::new();
+                deflater.encode(&block(&noise(n * 7)), &mut out);
+                assert!(out.ends_with(&[0, 0, 0xff, 0xff]));
+                let starts = out.get(2..6) == Some(&[0xe3, 0xc6, 0xa7, 0xc2]);
+                assert_eq!(starts, n == 0, "{compression:?}");
+                if n == 0 {
+                    let header = u16::from_be_bytes([out[0], out[1]]);
+                    assert_eq!(header % 31, 0);
+                    assert_ne!(header & 0x20, 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_block_fits_a_frame() {
+        let limits = BlockLimits {
+            max_list_size: usize::MAX,
+            max_values: 1,
+        };
+        // The count, two lengths and the name.
+        let largest = block(&noise(MAX_BLOCK_LEN - 4 - 8 - 1));
+        assert_eq!(largest.plain().len(), MAX_BLOCK_LEN);
+        for compression in [HeaderCompression::Off, HeaderCompression::Level(1)] {
+            let (mut deflater, mut inflater) = (
+                deflater(compression),
+                Inflater::new(Version::Spdy31, limits),
+            );
+            // The second meets a window full of noise.
+            for _ in 0..2 {
+                let mut out = BytesMut::new();
+                deflater.encode(&largest, &mut out);
+                assert!(out.len() < 0x00ff_ffff - 10, "{}", out.len());
+                inflater.push(&out).unwrap();
+                assert!(inflater.finish().as_ref() == Ok(&largest));
+            }
+        }
+    }
+
+    #[test]
+    fn no_zlib_state_before_the_first_block() {
+        assert!(matches!(
+            deflater(HeaderCompression::Level(1)).mode,
+            Mode::Lazy(_)
+        ));
+        assert!(matches!(
+            deflater(HeaderCompression::Off).mode,
+            Mode::Stored { started: false }
+        ));
+    }
+
+    #[test]
+    fn stored_blocks_continue_a_zlib_stream() {
+        let mut inflater = Inflater::new(Version::Spdy31, BlockLimits::default());
+        let mut deflater = deflater(HeaderCompression::Level(6));
+        for n in 0..6 {
+            if n == 3 {
+                deflater.mode = Mode::Stored { started: true };
+            }
+            let mut out = BytesMut::new();
+            deflater.encode(&block(&noise(n * 100)), &mut out);
+            inflater.push(&out).unwrap();
+            assert_eq!(inflater.finish(), Ok(block(&noise(n * 100))));
+        }
+    }
+}

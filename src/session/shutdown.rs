@@ -217,7 +217,7 @@ impl Session {
                 go_away_sent: false,
             } => Some(self.go_away(GoAwayStatus::OK)),
             Lifecycle::Active | Lifecycle::Announced { .. }
-                if self.close_when_idle && self.backlog.is_empty() =>
+                if self.close_when_idle && self.backlog.is_empty() && self.reserved == 0 =>
             {
                 Some(self.go_away(GoAwayStatus::OK))
             }

@@ -125,6 +125,7 @@ impl Session {
         let Reservation(()) = slot;
         self.reserved = self.reserved.saturating_sub(1);
         self.announce_slot();
+        self.check_drained();
     }
 
     /// Opens a stream; both halves are held by the caller. Its SYN_STREAM waits its turn behind the peer's
@@ -143,6 +144,7 @@ impl Session {
         self.reserved = self.reserved.saturating_sub(1);
         if let Some(error) = self.refuses_open() {
             self.announce_slot();
+            self.check_drained();
             return Err(error);
         }
         let opener = Opener {
@@ -501,7 +503,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// A user error when 100 PINGs are under way, or the error that ended the session.
+    /// A user error when 64 PINGs are under way, or the error that ended the session.
     pub fn ping(&mut self) -> Result<u32, Error> {
         if let Some(outcome) = self.outcome() {
             return Err(outcome
@@ -511,7 +513,7 @@ impl Session {
         let id = self
             .pings
             .start(Purpose::User)
-            .ok_or_else(|| Error::user("100 PINGs are under way already"))?;
+            .ok_or_else(|| Error::user("64 PINGs are under way already"))?;
         self.control.push(Control::Ping(id), false);
         Ok(id)
     }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::conn::Shared;
 use crate::error::Result;
-use crate::frame::StreamId;
+use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
 use crate::session::{Key, Read, Session};
 
@@ -113,14 +113,21 @@ impl RecvStream {
     /// HEADERS of the peer that have arrived and were not taken, the oldest first. After the end of the data,
     /// these are the trailers.
     pub fn take_headers(&mut self) -> Option<HeaderBlock> {
-        self.with(|session, key| session.take_headers(key))
-            .ok()
-            .flatten()
+        self.with(Session::take_headers).ok().flatten()
     }
 
     /// Tells how many bytes the peer will send in all: it gets no WINDOW_UPDATE that it will never need.
     pub fn set_expected(&mut self, bytes: u64) {
         drop(self.with(|session, key| session.set_expected(key, bytes)));
+    }
+
+    /// Resets the stream, both directions: RST_STREAM with this status.
+    pub fn reset(&self, status: ResetStatus) {
+        // A session that failed has reset everything.
+        drop(
+            self.shared
+                .with(|state| state.session.reset(self.key, status)),
+        );
     }
 
     /// Whether nothing more is to come: the peer has ended its direction and all was read.

@@ -90,6 +90,27 @@ impl SendStream {
         }
     }
 
+    /// Answers with SYN_REPLY and queues the first chunk, all under one lock; `fin` ends our direction.
+    pub(crate) fn respond(&mut self, reply: HeaderBlock, chunk: Bytes, fin: bool) -> Result<()> {
+        self.with(|session, key| {
+            session.reply(key, reply, fin && chunk.is_empty())?;
+            if !chunk.is_empty() {
+                session.write(key, chunk)?;
+            }
+            if fin { session.finish(key) } else { Ok(()) }
+        })
+    }
+
+    /// Queues the last chunk and ends our direction, so that FIN rides on it.
+    pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
+        self.with(|session, key| {
+            if !chunk.is_empty() {
+                session.write(key, chunk)?;
+            }
+            session.finish(key)
+        })
+    }
+
     /// Wakes the task when the stream ends, for a writer that waits for its source.
     ///
     /// # Errors
@@ -131,7 +152,7 @@ impl SendStream {
     ///
     /// The stream's own error if it ended early.
     pub fn finish(&mut self) -> Result<()> {
-        self.with(|session, key| session.finish(key))
+        self.with(Session::finish)
     }
 
     /// Resets the stream, both directions: RST_STREAM with this status; what was queued is dropped.
@@ -146,6 +167,14 @@ impl SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whoever was writing has failed: the peer should know it from a mere cancel.
+            drop(self.shared.with(|state| {
+                if !state.session.is_finished_sending(self.key) {
+                    state.session.reset(self.key, ResetStatus::INTERNAL_ERROR);
+                }
+            }));
+        }
         self.shared.drop_send(self.key);
     }
 }

@@ -4,195 +4,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use proptest::prelude::*;
+use spdy::FlowControl;
 use spdy::frame::{Priority, ResetStatus, Role, SettingId, StreamId};
 use spdy::session::{Event, Key, OpenOptions, Read, Session};
-use spdy::{Config, FlowControl};
 
+use crate::ops::{Op, Setup};
 use crate::pair::*;
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mode {
-    Spec,
-    Lenient,
-    Off,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    pub(crate) mode: Mode,
-    pub(crate) stream_windows: [u32; 2],
-    pub(crate) max_streams: [u32; 2],
-    pub(crate) split: usize,
-    pub(crate) hold: bool,
-    pub(crate) early_goaway: bool,
-}
-
-impl Setup {
-    pub(crate) fn new(mode: Mode) -> Self {
-        Self {
-            mode,
-            stream_windows: [65_536; 2],
-            max_streams: [100; 2],
-            split: usize::MAX,
-            hold: false,
-            early_goaway: true,
-        }
-    }
-
-    fn config(&self, role: Role) -> Config {
-        let side = role as usize;
-        Config::for_role(role)
-            .flow_control(match self.mode {
-                Mode::Spec => FlowControl::Spec,
-                Mode::Lenient => FlowControl::Lenient,
-                Mode::Off => FlowControl::Off,
-            })
-            .initial_stream_window_size(self.stream_windows[side])
-            .initial_connection_window_size(65_536)
-            .max_concurrent_streams(self.max_streams[side])
-            .hold_until_peer_speaks(self.hold && role == Role::Server)
-            .early_goaway(self.early_goaway)
-    }
-}
-
-pub(crate) fn setup() -> impl Strategy<Value = Setup> {
-    let mode = prop_oneof![6 => Just(Mode::Spec), 1 => Just(Mode::Lenient), 1 => Just(Mode::Off)];
-    let window = || {
-        prop_oneof![
-            Just(1_u32),
-            Just(1000),
-            Just(20_000),
-            Just(65_536),
-            Just(150_000)
-        ]
-    };
-    let streams = || prop_oneof![Just(0_u32), 1..4_u32, Just(100)];
-    let split = prop_oneof![Just(usize::MAX), Just(100)];
-    (
-        mode,
-        [window(), window()],
-        [streams(), streams()],
-        split,
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(mode, stream_windows, max_streams, split, hold, early_goaway)| Setup {
-                mode,
-                stream_windows,
-                max_streams,
-                split,
-                hold,
-                early_goaway,
-            },
-        )
-}
-
-/// `side` is 0 for the client, 1 for the server; `stream` is taken modulo the number of streams.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    Open {
-        side: usize,
-        priority: u8,
-        fin: bool,
-        unidirectional: bool,
-    },
-    Accept {
-        side: usize,
-    },
-    Reply {
-        side: usize,
-        stream: usize,
-        fin: bool,
-    },
-    TakeReply {
-        side: usize,
-        stream: usize,
-    },
-    Write {
-        side: usize,
-        stream: usize,
-        len: usize,
-    },
-    Headers {
-        side: usize,
-        stream: usize,
-        fin: bool,
-    },
-    Finish {
-        side: usize,
-        stream: usize,
-    },
-    Read {
-        side: usize,
-        stream: usize,
-        max: usize,
-    },
-    Reset {
-        side: usize,
-        stream: usize,
-    },
-    DropSend {
-        side: usize,
-        stream: usize,
-    },
-    DropRecv {
-        side: usize,
-        stream: usize,
-    },
-    Ping {
-        side: usize,
-    },
-    Limit {
-        side: usize,
-        streams: u32,
-    },
-    Emit {
-        side: usize,
-        frames: usize,
-    },
-    Deliver {
-        side: usize,
-        frames: usize,
-    },
-    Pass {
-        millis: u64,
-    },
-    Shutdown {
-        side: usize,
-    },
-}
-
-pub(crate) fn op() -> impl Strategy<Value = Op> {
-    let side = || 0..2_usize;
-    let stream = || 0..6_usize;
-    let len = prop_oneof![1..2000_usize, 10_000..70_000_usize];
-    prop_oneof![
-        6 => (side(), 0..8_u8, prop::bool::weighted(0.2), prop::bool::weighted(0.1)).prop_map(
-            |(side, priority, fin, unidirectional)| Op::Open { side, priority, fin, unidirectional }
-        ),
-        6 => side().prop_map(|side| Op::Accept { side }),
-        6 => (side(), stream(), prop::bool::weighted(0.2))
-            .prop_map(|(side, stream, fin)| Op::Reply { side, stream, fin }),
-        3 => (side(), stream()).prop_map(|(side, stream)| Op::TakeReply { side, stream }),
-        10 => (side(), stream(), len).prop_map(|(side, stream, len)| Op::Write { side, stream, len }),
-        2 => (side(), stream(), any::<bool>())
-            .prop_map(|(side, stream, fin)| Op::Headers { side, stream, fin }),
-        3 => (side(), stream()).prop_map(|(side, stream)| Op::Finish { side, stream }),
-        8 => (side(), stream(), prop_oneof![1..3000_usize, Just(usize::MAX)])
-            .prop_map(|(side, stream, max)| Op::Read { side, stream, max }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::Reset { side, stream }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::DropSend { side, stream }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::DropRecv { side, stream }),
-        1 => side().prop_map(|side| Op::Ping { side }),
-        1 => (side(), 0..5_u32).prop_map(|(side, streams)| Op::Limit { side, streams }),
-        14 => (side(), 1..12_usize).prop_map(|(side, frames)| Op::Emit { side, frames }),
-        14 => (side(), 1..12_usize).prop_map(|(side, frames)| Op::Deliver { side, frames }),
-        1 => (1..2000_u64).prop_map(|millis| Op::Pass { millis }),
-        1 => side().prop_map(|side| Op::Shutdown { side }),
-    ]
-}
 
 /// One direction of a stream.
 #[derive(Debug, Default)]
@@ -235,7 +52,7 @@ pub(crate) struct Model {
 fn pattern(stream: usize, sender: usize, position: usize, len: usize) -> &'static [u8] {
     const PERIOD: usize = 251;
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
-    let bytes = PATTERN.get_or_init(|| (0..1 << 20).map(|i| (i % PERIOD) as u8).collect());
+    let bytes = PATTERN.get_or_init(|| (0..=250).cycle().take(1 << 20).collect());
     &bytes[(position + 17 * stream + 101 * sender) % PERIOD..][..len]
 }
 
@@ -404,9 +221,14 @@ impl Model {
         let Some(accepted) = self.session(side).accept() else {
             return false;
         };
-        let mut streams = self.streams.iter_mut();
-        let stream = streams.find(|s| s.creator != side && s.id == Some(accepted.id));
-        let stream = stream.expect("a stream was accepted that nobody opened");
+        let opened = |s: &&mut Stream| s.creator != side && s.id == Some(accepted.id);
+        let Some(stream) = self.streams.iter_mut().find(opened) else {
+            // It was over for its creator, who had let go of it, as soon as it was sent.
+            let lost = |s: &Stream| s.creator != side && s.id.is_none() && s.cut;
+            assert!(self.streams.iter().any(lost), "nobody opened it");
+            self.session(side).drop_stream(accepted.key);
+            return true;
+        };
         assert!(stream.keys[side].is_none(), "accepted twice");
         stream.keys[side] = Some(accepted.key);
         true
@@ -543,7 +365,10 @@ impl Model {
                 continue;
             };
             if state.write_interest {
-                let reason = state.waiting || state.send_window <= 0 || state.queued >= 16 * 1024;
+                let reason = state.finishing
+                    || state.waiting
+                    || state.send_window <= 0
+                    || state.queued >= 16 * 1024;
                 assert!(reason, "a writer waits for nothing: {state:?}");
             }
             // Every byte is somewhere.
@@ -568,7 +393,11 @@ impl Model {
 
     /// Both sides read, reply and finish all they have: everything arrives, and nothing stays.
     pub(crate) fn finish(&mut self) {
+        // Behind the real SETTINGS, which may forbid streams for good.
+        self.pair.drive();
+        self.note_ids();
         for side in 0..2 {
+            self.take_events(side);
             let now = self.pair.now;
             let limit = setting(SettingId::MaxConcurrentStreams, 100);
             self.session(side).handle_frame(limit, now);
@@ -610,9 +439,9 @@ impl Model {
 
     fn finish_round(&mut self) -> bool {
         let mut moved = false;
-        for side in 0..2 {
-            moved |= self.pair.emit(ROLES[side], 1000);
-            moved |= self.pair.deliver(ROLES[side], 1000);
+        for (side, role) in ROLES.into_iter().enumerate() {
+            moved |= self.pair.emit(role, 1000);
+            moved |= self.pair.deliver(role, 1000);
             self.note_ids();
             self.take_events(side);
             while self.accept(side) {
@@ -643,6 +472,11 @@ impl Model {
             return;
         }
         let Some(other) = keys[1 - creator] else {
+            // Over for its creator before the refusal could arrive.
+            let over = self.session(creator).inspect(own).unwrap().closed;
+            if over && self.streams[index].unidirectional {
+                return;
+            }
             panic!("stream {index} was neither refused nor accepted");
         };
         assert!(self.session(1 - creator).stream_error(other).is_none());

@@ -33,10 +33,8 @@ use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
 
 pub(crate) use self::date::DateCache;
-pub(crate) use self::request::{BadRequest, RequestHead, request_from_block, request_to_block};
-pub(crate) use self::response::{
-    ReceivedResponse, ResponseHead, response_from_block, response_to_block,
-};
+pub(crate) use self::request::{BadRequest, request_from_block, request_to_block};
+pub(crate) use self::response::{ReceivedResponse, response_from_block, response_to_block};
 
 /// A header block ready to be sent.
 #[derive(Clone, Debug)]

@@ -163,6 +163,14 @@ impl BadRequest {
             reason,
         }
     }
+
+    /// The header list passes the limit of this side.
+    pub(crate) const fn too_large() -> Self {
+        Self {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            reason: "the header list is larger than the limit",
+        }
+    }
 }
 
 impl fmt::Display for BadRequest {

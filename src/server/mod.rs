@@ -1,0 +1,32 @@
+//! An HTTP server over SPDY.
+//!
+//! [`serve`](crate::serve) takes a listener and a tower service, an axum `Router` as it is.
+//! [`Builder::serve_connection`] is the same for one connection, in hyper's shape: hyper's IO, executor, timer and
+//! service traits.
+//!
+//! ```no_run
+//! use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+//! use hyper::{Request, Response};
+//! use spdy::server;
+//!
+//! # async fn example(io: tokio::net::TcpStream) -> spdy::Result<()> {
+//! let service = hyper::service::service_fn(|_request: Request<spdy::Body>| async {
+//!     Ok::<_, std::convert::Infallible>(Response::new(spdy::Body::from("hello")))
+//! });
+//! server::Builder::new(TokioExecutor::new())
+//!     .timer(TokioTimer::new())
+//!     .max_concurrent_streams(500)
+//!     .serve_connection(TokioIo::new(io), service)
+//!     .await
+//! # }
+//! ```
+
+mod conn;
+mod listener;
+mod respond;
+mod serve;
+
+pub use self::conn::{Builder, Connection};
+pub use self::listener::Listener;
+pub use self::respond::StreamTask;
+pub use self::serve::{Same, Serve, serve, serve_with};

@@ -1,0 +1,245 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use super::{Builder, Listener};
+use crate::error::{Error, Result, Timeout};
+use crate::http::{Body, BoxError};
+use crate::session::Config;
+
+/// Serves a tower service over SPDY on every connection of a listener.
+///
+/// An axum `Router` is such a service as it is:
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = Router::new().route("/", get(|| async { "hello" }));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:6121").await?;
+/// spdy::serve(listener, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Runs until [`with_graceful_shutdown`](Serve::with_graceful_shutdown); without it, for ever. Needs a tokio runtime
+/// with IO and time enabled.
+pub fn serve<L, S>(listener: L, service: S) -> Serve<L, Same<S>>
+where
+    L: Listener,
+{
+    serve_with(listener, Same(service))
+}
+
+/// As [`serve`], with a service made for each connection from the address of its peer.
+///
+/// Axum's `into_make_service_with_connect_info::<SocketAddr>()` fits:
+///
+/// ```no_run
+/// use std::net::SocketAddr;
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = Router::new().route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:6121").await?;
+/// spdy::serve_with(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+///     .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+///     .drain_timeout(std::time::Duration::from_secs(30))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn serve_with<L, M>(listener: L, make: M) -> Serve<L, M>
+where
+    L: Listener,
+{
+    Serve {
+        listener,
+        make,
+        config: Config::server(),
+        signal: Box::pin(std::future::pending()),
+        drain_timeout: None,
+    }
+}
+
+/// Makes the same service for every connection.
+#[derive(Clone, Debug)]
+pub struct Same<S>(S);
+
+impl<S: Clone, T> Service<T> for Same<S> {
+    type Response = S;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<S, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: T) -> Self::Future {
+        std::future::ready(Ok(self.0.clone()))
+    }
+}
+
+/// What [`serve`] and [`serve_with`] return: options, then `.await`.
+#[must_use = "nothing is served unless this is awaited"]
+pub struct Serve<L, M> {
+    listener: L,
+    make: M,
+    config: Config,
+    signal: Pin<Box<dyn Future<Output = ()> + Send>>,
+    drain_timeout: Option<Duration>,
+}
+
+impl<L, M> Serve<L, M> {
+    /// The options of every connection. Default: [`Config::server`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Shuts down gracefully when `signal` completes: no connection is accepted any more, every client is told with
+    /// GOAWAY, requests under way are served to the end.
+    pub fn with_graceful_shutdown<F>(mut self, signal: F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.signal = Box::pin(signal);
+        self
+    }
+
+    /// How long a graceful shutdown waits for requests under way; then their connections are cut, and the future
+    /// ends with a time-out error. Default: for ever.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = Some(timeout);
+        self
+    }
+}
+
+impl<L, M, S, B> Serve<L, M>
+where
+    L: Listener,
+    M: Service<L::Addr, Response = S> + Send + 'static,
+    M::Error: Into<BoxError>,
+    M::Future: Send,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    L::Addr: fmt::Debug,
+{
+    async fn run(mut self) -> Result<()> {
+        let (stop, stopped) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.config(self.config);
+        let mut signal = self.signal;
+        loop {
+            tokio::select! {
+                () = &mut signal => break,
+                // Ended ones are taken out, so that the set holds live ones only.
+                Some(_) = connections.join_next() => {}
+                (io, address) = self.listener.accept() => {
+                    let peer = format!("{address:?}");
+                    let service = match make(&mut self.make, address).await {
+                        Ok(service) => service,
+                        Err(error) => {
+                            let error: BoxError = error.into();
+                            tracing::error!(peer, %error, "no service was made for a connection; it is closed");
+                            continue;
+                        }
+                    };
+                    let service = TowerToHyperService::new(service);
+                    let connection = builder.serve_connection(TokioIo::new(io), service);
+                    connection.set_peer(&peer);
+                    let mut stopped = stopped.clone();
+                    connections.spawn(async move {
+                        let mut connection = pin!(connection);
+                        let mut stopping = false;
+                        let result = loop {
+                            tokio::select! {
+                                result = connection.as_mut() => break result,
+                                // The sender is dropped to stop.
+                                _ = stopped.changed(), if !stopping => {
+                                    stopping = true;
+                                    connection.as_mut().graceful_shutdown();
+                                }
+                            }
+                        };
+                        if let Err(error) = result {
+                            tracing::debug!(peer, %error, "connection ended with an error");
+                        }
+                    });
+                }
+            }
+        }
+        drop(self.listener);
+        drop(stop);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        match self.drain_timeout {
+            None => {
+                drained.await;
+                Ok(())
+            }
+            Some(timeout) => {
+                // Dropping the set cuts what is left.
+                tokio::time::timeout(timeout, drained)
+                    .await
+                    .map_err(|_| Error::timeout(Timeout::Drain))
+            }
+        }
+    }
+}
+
+/// Waits until the maker is ready, then makes a service.
+async fn make<M, T>(maker: &mut M, target: T) -> Result<M::Response, M::Error>
+where
+    M: Service<T>,
+{
+    poll_fn(|cx| maker.poll_ready(cx)).await?;
+    maker.call(target).await
+}
+
+impl<L, M, S, B> IntoFuture for Serve<L, M>
+where
+    L: Listener,
+    M: Service<L::Addr, Response = S> + Send + 'static,
+    M::Error: Into<BoxError>,
+    M::Future: Send,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    L::Addr: fmt::Debug,
+{
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<L, M> fmt::Debug for Serve<L, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("config", &self.config)
+            .field("drain_timeout", &self.drain_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,485 @@
+// Raw streams over SPDY with the unmodified Go package spdystream 0.2.0, the one that
+// Kubernetes uses, as Debian packages it (golang-github-docker-spdystream-dev):
+//
+//	GO111MODULE=off GOPATH=/usr/share/gocode go build -o go_peer go_peer.go
+//
+//	go_peer server            prints `LISTENING <port>` and serves until stdin ends
+//	go_peer client PORT NAME  runs one scenario against 127.0.0.1:PORT
+//
+// The client ends with exit code 0 and one JSON line {"scenario", "ok": true, ..} on stdout,
+// or with 1 and {"scenario", "ok": false, "error"}; 2 is wrong usage. Every scenario ends
+// within 30 s (bulk: 60 s), come what may.
+//
+// What a server has to do for the client, and what the server here does: accept every stream
+// with a SYN_REPLY that carries `x-mirror: yes` and every request header back under
+// `x-echo-NAME`, send each byte back, and half-close when the client half-closes. A stream with
+// the header `reject: 1` gets RST_STREAM(REFUSED_STREAM) and no reply. One with `goaway: 1` is
+// replied to and mirrored like any other; when it ends, the server sends GOAWAY.
+//
+// Quirks of this peer:
+//   - It sends no SETTINGS and no WINDOW_UPDATE and ignores both: flow control has to be off.
+//   - Each Write is one DATA frame, whatever its size; `bulk` writes 64 KiB and 1 MiB.
+//   - SYN_STREAM and SYN_REPLY carry no pseudo headers. Names go out in lower case.
+//   - It never gives the received SYN_REPLY's headers to the application, so the client cannot
+//     check `x-mirror`; it drops DATA that comes before SYN_REPLY.
+//   - One unread stream blocks its worker (id mod 5), 50 frames later the whole connection.
+//   - RST_STREAM from the peer looks like EOF to a reader, and like ErrReset to Wait only if it
+//     comes before SYN_REPLY. Stream.Reset sends CANCEL; after FIN it sends nothing.
+//   - On GOAWAY it stops reading, ends every stream and closes: GOAWAY must be the last frame.
+//     So `goawayopen` fails against the server here, and only there.
+//   - Its own Close sends GOAWAY(OK) and closes TCP once its stream table is empty.
+//   - A frame that it cannot read ends its read loop in silence: the sign is a stall.
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/spdystream"
+)
+
+const (
+	limit     = 30 * time.Second
+	bulkLimit = 60 * time.Second
+	bulkBytes = 20 << 20
+	replyWait = 10 * time.Second
+)
+
+// A result's fields go into the JSON line.
+type result map[string]interface{}
+
+type scenario struct {
+	limit time.Duration
+	run   func(*spdystream.Connection) (result, error)
+}
+
+var scenarios = map[string]scenario{
+	"streams200":   {limit, streams200},
+	"bulk":         {bulkLimit, bulk},
+	"halfclose":    {limit, halfClose},
+	"ping":         {limit, ping},
+	"reset":        {limit, reset},
+	"refuse":       {limit, refuse},
+	"goaway":       {limit, goAway},
+	"goawayopen":   {limit, goAwayOpen},
+	"servergoaway": {limit, serverGoAway},
+}
+
+func main() {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "server":
+		if err := serve(); err != nil {
+			fmt.Fprintf(os.Stderr, "go_peer server: %s\n", err)
+			os.Exit(1)
+		}
+	case len(os.Args) == 4 && os.Args[1] == "client":
+		os.Exit(runClient(os.Args[2], os.Args[3]))
+	default:
+		fmt.Fprintln(os.Stderr, "usage: go_peer server | go_peer client PORT SCENARIO")
+		os.Exit(2)
+	}
+}
+
+// ---- server
+
+func serve() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("LISTENING %d\n", listener.Addr().(*net.TCPAddr).Port)
+	// A test that dies leaves no server behind: its end of our stdin closes with it.
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		session, err := spdystream.NewConnection(conn, true)
+		if err != nil {
+			return err
+		}
+		go session.Serve(func(stream *spdystream.Stream) { accept(session, stream) })
+	}
+}
+
+// Runs on one of the connection's five workers: what may block goes elsewhere.
+func accept(session *spdystream.Connection, stream *spdystream.Stream) {
+	if stream.Headers().Get("reject") != "" {
+		if err := stream.Refuse(); err != nil {
+			fmt.Fprintf(os.Stderr, "go_peer server: refuse: %s\n", err)
+		}
+		return
+	}
+	reply := http.Header{"X-Mirror": {"yes"}}
+	for name, values := range stream.Headers() {
+		reply["X-Echo-"+name] = values
+	}
+	if err := stream.SendReply(reply, false); err != nil {
+		fmt.Fprintf(os.Stderr, "go_peer server: reply: %s\n", err)
+		return
+	}
+	go func() {
+		if _, err := io.Copy(onlyWriter{stream}, onlyReader{stream}); err != nil {
+			fmt.Fprintf(os.Stderr, "go_peer server: %s: %s\n", stream, err)
+		}
+		// After a reset this fails, and nobody is left to care.
+		stream.Close()
+		if stream.Headers().Get("goaway") != "" {
+			session.Close()
+		}
+	}()
+}
+
+// io.Copy with its own buffer, so that a big DATA frame comes back in pieces of 32 KiB.
+type onlyReader struct{ io.Reader }
+type onlyWriter struct{ io.Writer }
+
+// ---- client
+
+func runClient(port, name string) int {
+	chosen, ok := scenarios[name]
+	if !ok {
+		names := []string{}
+		for n := range scenarios {
+			names = append(names, n)
+		}
+		fmt.Fprintf(os.Stderr, "go_peer client: no scenario %q; there are %s\n", name, strings.Join(names, ", "))
+		return 2
+	}
+	type outcome struct {
+		fields result
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		fields, err := connectAndRun(port, chosen)
+		done <- outcome{fields, err}
+	}()
+	var out outcome
+	select {
+	case out = <-done:
+	case <-time.After(chosen.limit):
+		out.err = fmt.Errorf("not done after %s", chosen.limit)
+	}
+	line := result{"scenario": name, "ok": out.err == nil}
+	for key, value := range out.fields {
+		line[key] = value
+	}
+	if out.err != nil {
+		line["error"] = out.err.Error()
+		fmt.Fprintf(os.Stderr, "go_peer client: %s: %s\n", name, out.err)
+	}
+	encoded, err := json.Marshal(line)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "go_peer client: %s\n", err)
+		return 1
+	}
+	fmt.Println(string(encoded))
+	if out.err != nil {
+		return 1
+	}
+	return 0
+}
+
+func connectAndRun(port string, chosen scenario) (result, error) {
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, replyWait)
+	if err != nil {
+		return nil, err
+	}
+	session, err := spdystream.NewConnection(conn, false)
+	if err != nil {
+		return nil, err
+	}
+	go session.Serve(spdystream.NoOpStreamHandler)
+	fields, err := chosen.run(session)
+	if err != nil {
+		return fields, err
+	}
+	// GOAWAY, then the end of TCP; both sides have finished all streams.
+	session.SetCloseTimeout(2 * time.Second)
+	// EOF: the peer's GOAWAY has already ended the connection.
+	if err := session.CloseWait(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		return fields, fmt.Errorf("close: %w", err)
+	}
+	return fields, nil
+}
+
+func open(session *spdystream.Connection, headers http.Header) (*spdystream.Stream, error) {
+	stream, err := session.CreateStream(headers, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	if err := stream.WaitTimeout(replyWait); err != nil {
+		return nil, fmt.Errorf("%s: no reply: %w", stream, err)
+	}
+	return stream, nil
+}
+
+func payload(seed int64, size int) []byte {
+	bytes := make([]byte, size)
+	rand.New(rand.NewSource(seed)).Read(bytes)
+	return bytes
+}
+
+// Sends all of `sent`, half-closes, and compares what comes back until EOF.
+func mirror(stream *spdystream.Stream, sent []byte) error {
+	if _, err := stream.Write(sent); err != nil {
+		return fmt.Errorf("%s: write: %w", stream, err)
+	}
+	if err := stream.Close(); err != nil {
+		return fmt.Errorf("%s: half-close: %w", stream, err)
+	}
+	got, err := io.ReadAll(stream)
+	if err != nil {
+		return fmt.Errorf("%s: read: %w", stream, err)
+	}
+	if !bytes.Equal(got, sent) {
+		return fmt.Errorf("%s: sent %d bytes, got %d bytes back, or other ones", stream, len(sent), len(got))
+	}
+	return nil
+}
+
+// 200 streams open at once; each sends 4 KiB and reads them back.
+func streams200(session *spdystream.Connection) (result, error) {
+	const count, size = 200, 4096
+	streams := make([]*spdystream.Stream, count)
+	for i := range streams {
+		stream, err := session.CreateStream(http.Header{"Number": {fmt.Sprint(i)}}, nil, false)
+		if err != nil {
+			return nil, err
+		}
+		streams[i] = stream
+	}
+	for _, stream := range streams {
+		if err := stream.WaitTimeout(replyWait); err != nil {
+			return nil, fmt.Errorf("%s: no reply: %w", stream, err)
+		}
+	}
+	errs := make(chan error, count)
+	for i, stream := range streams {
+		go func(i int, stream *spdystream.Stream) { errs <- mirror(stream, payload(int64(i), size)) }(i, stream)
+	}
+	for range streams {
+		if err := <-errs; err != nil {
+			return nil, err
+		}
+	}
+	return result{"streams": count, "bytes": count * size}, nil
+}
+
+// 20 MiB out and back on one stream, written and read at the same time.
+func bulk(session *spdystream.Connection) (result, error) {
+	fields := result{"bytes": bulkBytes}
+	for _, chunk := range []int{64 << 10, 1 << 20} {
+		stream, err := open(session, http.Header{"Streamtype": {"bulk"}})
+		if err != nil {
+			return nil, err
+		}
+		begin := time.Now()
+		sum, err := pump(stream, chunk)
+		if err != nil {
+			return nil, fmt.Errorf("writes of %d: %w", chunk, err)
+		}
+		fields["sha256"] = sum
+		fields[fmt.Sprintf("ms_writes_of_%d", chunk)] = time.Since(begin).Milliseconds()
+	}
+	return fields, nil
+}
+
+func pump(stream *spdystream.Stream, chunk int) (string, error) {
+	sent := payload(7, bulkBytes)
+	wrote := make(chan error, 1)
+	go func() {
+		for rest := sent; len(rest) > 0; {
+			n := chunk
+			if n > len(rest) {
+				n = len(rest)
+			}
+			if _, err := stream.Write(rest[:n]); err != nil {
+				wrote <- err
+				return
+			}
+			rest = rest[n:]
+		}
+		wrote <- stream.Close()
+	}()
+	hash := sha256.New()
+	got, err := io.Copy(hash, stream)
+	if err != nil {
+		return "", fmt.Errorf("read: %w", err)
+	}
+	if err := <-wrote; err != nil {
+		return "", fmt.Errorf("write: %w", err)
+	}
+	want := sha256.Sum256(sent)
+	if got != bulkBytes || !bytes.Equal(hash.Sum(nil), want[:]) {
+		return "", fmt.Errorf("got %d bytes back, expected the same %d", got, bulkBytes)
+	}
+	return hex.EncodeToString(want[:]), nil
+}
+
+// The other direction stays open after our FIN, and after an empty stream.
+func halfClose(session *spdystream.Connection) (result, error) {
+	empty, err := open(session, http.Header{})
+	if err != nil {
+		return nil, err
+	}
+	if err := mirror(empty, nil); err != nil {
+		return nil, err
+	}
+	stream, err := open(session, http.Header{"Multi": {"one", "two"}})
+	if err != nil {
+		return nil, err
+	}
+	first := make([]byte, 5)
+	if _, err := stream.Write([]byte("first")); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(stream, first); err != nil || string(first) != "first" {
+		return nil, fmt.Errorf("echo before the half-close: %q, %v", first, err)
+	}
+	return result{}, mirror(stream, []byte("last"))
+}
+
+func ping(session *spdystream.Connection) (result, error) {
+	var worst time.Duration
+	for i := 0; i < 10; i++ {
+		took, err := session.Ping()
+		if err != nil {
+			return nil, err
+		}
+		if took > worst {
+			worst = took
+		}
+	}
+	return result{"pings": 10, "worst_us": worst.Microseconds()}, nil
+}
+
+// Half of the streams are reset while the others go on.
+func reset(session *spdystream.Connection) (result, error) {
+	const count = 20
+	streams := make([]*spdystream.Stream, count)
+	for i := range streams {
+		stream, err := open(session, http.Header{"Number": {fmt.Sprint(i)}})
+		if err != nil {
+			return nil, err
+		}
+		streams[i] = stream
+	}
+	var group sync.WaitGroup
+	errs := make(chan error, count)
+	for i, stream := range streams {
+		group.Add(1)
+		go func(i int, stream *spdystream.Stream) {
+			defer group.Done()
+			if i%2 == 0 {
+				if _, err := stream.Write(payload(int64(i), 4096)); err != nil {
+					errs <- err
+				} else if err := stream.Reset(); err != nil {
+					errs <- fmt.Errorf("%s: reset: %w", stream, err)
+				}
+				return
+			}
+			if err := mirror(stream, payload(int64(i), 65536)); err != nil {
+				errs <- err
+			}
+		}(i, stream)
+	}
+	group.Wait()
+	close(errs)
+	if err := <-errs; err != nil {
+		return nil, err
+	}
+	// And the connection still takes new ones.
+	stream, err := open(session, http.Header{})
+	if err != nil {
+		return nil, err
+	}
+	return result{"reset": count / 2, "finished": count / 2}, mirror(stream, []byte("after"))
+}
+
+func refuse(session *spdystream.Connection) (result, error) {
+	live, err := open(session, http.Header{})
+	if err != nil {
+		return nil, err
+	}
+	refused, err := session.CreateStream(http.Header{"Reject": {"1"}}, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := refused.WaitTimeout(replyWait); !errors.Is(err, spdystream.ErrReset) {
+		return nil, fmt.Errorf("a stream to be refused ended with %v instead of a reset", err)
+	}
+	return result{}, mirror(live, payload(1, 4096))
+}
+
+// As Kubernetes clients end: all streams are done, then GOAWAY. TCP has to end as well.
+func goAway(session *spdystream.Connection) (result, error) {
+	const count = 5
+	for i := 0; i < count; i++ {
+		stream, err := open(session, http.Header{})
+		if err != nil {
+			return nil, err
+		}
+		if err := mirror(stream, payload(int64(i), 4096)); err != nil {
+			return nil, err
+		}
+	}
+	return result{"finished": count}, session.CloseWait()
+}
+
+// GOAWAY goes out while streams are open; they are finished, then TCP is closed. The server
+// above cannot do that: it stops reading at any GOAWAY.
+func goAwayOpen(session *spdystream.Connection) (result, error) {
+	const count = 5
+	streams := make([]*spdystream.Stream, count)
+	for i := range streams {
+		stream, err := open(session, http.Header{})
+		if err != nil {
+			return nil, err
+		}
+		streams[i] = stream
+	}
+	if err := session.Close(); err != nil {
+		return nil, err
+	}
+	for i, stream := range streams {
+		if err := mirror(stream, payload(int64(i), 65536)); err != nil {
+			return nil, err
+		}
+	}
+	return result{"finished": count}, nil
+}
+
+// The server says GOAWAY after the last stream; the connection then has to end.
+func serverGoAway(session *spdystream.Connection) (result, error) {
+	stream, err := open(session, http.Header{"Goaway": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	if err := mirror(stream, payload(1, 4096)); err != nil {
+		return nil, err
+	}
+	select {
+	case <-session.CloseChan():
+		return result{}, nil
+	case <-time.After(replyWait):
+		return nil, errors.New("no GOAWAY and no end of the connection")
+	}
+}
