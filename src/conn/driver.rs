@@ -19,8 +19,10 @@ use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
 
-/// How much is read at once.
-const READ_SIZE: usize = 64 * 1024;
+/// How much is read at once: more while reads fill the buffer, less while they do not. A slice that waits for its
+/// reader keeps the whole buffer, so a connection with little traffic shall not use large ones.
+const READ_MIN: usize = 4 * 1024;
+const READ_MAX: usize = 64 * 1024;
 
 /// How many frames, or how many decoded bytes, are handled under one lock.
 const BATCH_FRAMES: usize = 256;
@@ -81,6 +83,7 @@ pub(crate) struct Driver<T> {
     decoder: Decoder,
     encoder: Encoder,
     input: BytesMut,
+    read_size: usize,
     output: OutBuf,
     stats: Stats,
     span: Span,
@@ -127,6 +130,7 @@ where
             decoder: Decoder::new(config.version(), config.decoder_limits()),
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
+            read_size: READ_MIN,
             output,
             stats: Stats::default(),
             span,
@@ -363,9 +367,16 @@ where
         if progress == Progress::Made {
             return Ok(progress);
         }
-        self.input.reserve(READ_SIZE);
+        self.input.reserve(self.read_size);
+        let offered = self.input.capacity() - self.input.len();
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(Progress::Blocked),
+            Poll::Pending => {
+                if self.input.is_empty() {
+                    // An idle connection holds no buffer; a new one costs little beside the wait.
+                    self.input = BytesMut::new();
+                }
+                return Ok(Progress::Blocked);
+            }
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 self.end_if_broken()?;
@@ -378,6 +389,11 @@ where
                 self.stats.reads += 1;
                 self.stats.bytes_read += n as u64;
                 progress = Progress::Made;
+                if n >= offered {
+                    self.read_size = (self.read_size * 4).min(READ_MAX);
+                } else if n < self.read_size / 4 {
+                    self.read_size = (self.read_size / 2).max(READ_MIN);
+                }
                 self.decode_batch(now, true)?;
                 if let Some(broken) = &mut self.broken {
                     broken.read += n;

@@ -373,6 +373,7 @@ impl Session {
         }
         self.budgets
             .repay(std::mem::take(&mut stream.recv.overhead));
+        stream.recv.pending += n as u64;
         self.bury(queue);
         self.unread -= n;
         self.credit_connection(n);
