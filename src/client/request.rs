@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tower_service::Service;
+use tracing::Span;
 
 use super::response::{ResponseFuture, TryResponseFuture};
-use crate::conn::Shared;
+use crate::conn::{Shared, Stats};
 use crate::error::{Error, Result};
 use crate::http::{Body, BoxError, StripWarning};
 use crate::rt::Spawner;
@@ -34,14 +35,17 @@ pub(super) struct Common {
     pub(super) shared: Arc<Shared>,
     pub(super) spawner: Spawner,
     pub(super) warning: StripWarning,
+    /// The span of the connection.
+    pub(super) span: Span,
 }
 
 impl<B> SendRequest<B> {
-    pub(super) fn new(session: Session, spawner: Spawner) -> Self {
+    pub(super) fn new(session: Session, spawner: Spawner, span: Span) -> Self {
         let common = Common {
             shared: Arc::clone(session.shared()),
             spawner,
             warning: StripWarning::default(),
+            span,
         };
         Self {
             session,
@@ -107,6 +111,12 @@ impl<B> SendRequest<B> {
     /// The error that ended the connection, or a user error when 100 PINGs are under way.
     pub async fn ping(&self) -> Result<Duration> {
         self.session.ping().await
+    }
+
+    /// What the connection has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.session.stats()
     }
 
     /// The raw session below, to look at it or to shut it down.

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
+use tracing::Span;
 
 use super::clock::Sleep;
 use super::shared::Shared;
+use super::stats::Stats;
+use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
@@ -79,6 +82,8 @@ pub(crate) struct Driver<T> {
     encoder: Encoder,
     input: BytesMut,
     output: OutBuf,
+    stats: Stats,
+    span: Span,
     /// Reused between batches.
     received: Vec<Received>,
     frames: Vec<Frame>,
@@ -110,7 +115,7 @@ impl<T> Driver<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(crate) fn new(io: T, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(io: T, shared: Arc<Shared>, span: Span) -> Self {
         let mut output = OutBuf::new();
         output.set_flat(!io.is_write_vectored());
         let config = shared.with(|state| state.session.config().clone());
@@ -123,6 +128,8 @@ where
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
             output,
+            stats: Stats::default(),
+            span,
             received: Vec::new(),
             frames: Vec::new(),
             phase: Phase::Running,
@@ -140,6 +147,8 @@ where
 
     /// Drives the connection. Resolves when the transport is closed: `Ok` if the session ended without an error.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         let result = self.poll_phases(cx);
         if let Poll::Ready(result) = &result {
             self.phase = Phase::Done;
@@ -252,6 +261,8 @@ where
             }
             match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
                 Poll::Ready(Ok(n)) if n > 0 => {
+                    self.stats.writes += 1;
+                    self.stats.bytes_written += n as u64;
                     self.stalled = None;
                     self.unflushed = true;
                     progress = Progress::Made;
@@ -302,7 +313,7 @@ where
     fn refill(&mut self, cx: &Context<'_>, now: Instant) -> Result<()> {
         let room = OUT_FULL.saturating_sub(self.output.remaining());
         let all_written = !self.output.has_remaining();
-        let frames = &mut self.frames;
+        let (frames, stats) = (&mut self.frames, &mut self.stats);
         self.shared.with(|state| {
             if all_written {
                 state.session.handle_write(true, now);
@@ -317,8 +328,14 @@ where
                 bytes += frame_size(&frame);
                 frames.push(frame);
             }
+            stats.note_sent(frames);
+            state.stats = *stats;
         })?;
+        let traced = trace::is_enabled();
         for frame in self.frames.drain(..) {
+            if traced {
+                trace::sent(&frame);
+            }
             self.encoder.encode(&frame, &mut self.output);
         }
         Ok(())
@@ -358,6 +375,8 @@ where
                 return Ok(Progress::Made);
             }
             Poll::Ready(Ok(n)) => {
+                self.stats.reads += 1;
+                self.stats.bytes_read += n as u64;
                 progress = Progress::Made;
                 self.decode_batch(now, true)?;
                 if let Some(broken) = &mut self.broken {
@@ -393,8 +412,13 @@ where
         if self.received.is_empty() && failure.is_none() && !new_bytes {
             return Ok(Progress::Idle);
         }
-        let received = &mut self.received;
+        self.stats.note_received(&self.received);
+        if trace::is_enabled() {
+            self.received.iter().for_each(trace::received);
+        }
+        let (received, stats) = (&mut self.received, self.stats);
         self.shared.with(|state| {
+            state.stats = stats;
             if new_bytes {
                 state.session.handle_read(now);
             }
@@ -529,6 +553,13 @@ fn frame_size(frame: &Frame) -> usize {
         _ => 0,
     };
     crate::frame::FRAME_HEADER_LEN + payload
+}
+
+impl<T> Driver<T> {
+    /// The span of the connection.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
 }
 
 impl<T> Drop for Driver<T> {

@@ -99,8 +99,14 @@ where
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    this.send.reset(*this.failure);
-                    return Poll::Ready(Err(into_error(error)));
+                    let error = into_error(error);
+                    let cancelled = error.is_canceled();
+                    this.send.reset(if cancelled {
+                        ResetStatus::CANCEL
+                    } else {
+                        *this.failure
+                    });
+                    return Poll::Ready(Err(error));
                 }
             };
             match frame.into_data() {

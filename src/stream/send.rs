@@ -152,7 +152,7 @@ impl SendStream {
     ///
     /// The stream's own error if it ended early.
     pub fn finish(&mut self) -> Result<()> {
-        self.with(|session, key| session.finish(key))
+        self.with(Session::finish)
     }
 
     /// Resets the stream, both directions: RST_STREAM with this status; what was queued is dropped.
