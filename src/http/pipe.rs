@@ -17,7 +17,7 @@ use crate::headers::HeaderBlock;
 use crate::stream::SendStream;
 
 pin_project! {
-    /// Sends a body, then FIN, on the last DATA or the trailers if it can ride there.
+    /// Sends a body, then FIN, on the last DATA if it can ride there.
     ///
     /// The body is polled only while its stream takes bytes, so what is queued is bounded whatever the body yields,
     /// except that its last chunk is queued whole. Ends early, with an error, when the stream does.
@@ -143,11 +143,12 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
-                    return Poll::Ready(if block.is_empty() {
-                        this.send.finish()
-                    } else {
-                        this.send.send_trailers(block)
-                    });
+                    // FIN follows in an empty DATA frame: on HEADERS it is as legal (section 2.6.7), but node's spdy
+                    // does not look for it there, and would wait for the end for ever.
+                    if !block.is_empty() {
+                        this.send.send_headers(block)?;
+                    }
+                    return Poll::Ready(this.send.finish());
                 }
             }
         }
