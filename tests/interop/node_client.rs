@@ -32,7 +32,10 @@ scenarios! { get head status many slow cancel reset cookies headers ping }
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn echo1m() {
     let line = scenario("echo1m").await;
-    assert_eq!(line["rst_for_fin"], 0, "it met a stream that we had forgotten");
+    assert_eq!(
+        line["rst_for_fin"], 0,
+        "it met a stream that we had forgotten"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

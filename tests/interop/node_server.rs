@@ -215,7 +215,9 @@ async fn cancel_by_dropping_the_body() {
         assert_eq!(client.send.session().unread_bytes(), 0);
         // More than a whole window of the connection.
         let length = 20 << 20;
-        client.get_pattern(&format!("/bytes/{length}"), length).await;
+        client
+            .get_pattern(&format!("/bytes/{length}"), length)
+            .await;
     })
     .await;
 }
@@ -232,7 +234,9 @@ async fn goaway() {
         until(async || client.send.is_closed()).await;
         let error = client.get("/hello").await.unwrap_err();
         assert!(error.is_retryable() && error.is_go_away(), "{error}");
-        let bodies = slow.into_iter().map(|response| check_pattern(response.into_body()));
+        let bodies = slow
+            .into_iter()
+            .map(|response| check_pattern(response.into_body()));
         assert_eq!(join_all(bodies).await, [100_000; 5]);
         // Although the handle is still there.
         client.connection.await.unwrap().unwrap();

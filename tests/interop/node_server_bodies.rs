@@ -75,7 +75,10 @@ async fn two_hundred_streams_at_once() {
     with_config(config, async |client| {
         // These take half a second each: no head comes so late that another stream has ended before.
         let slow = (0..STREAMS).map(async |i| {
-            let response = client.get(&format!("/slow/{}", 1000 + 37 * i)).await.unwrap();
+            let response = client
+                .get(&format!("/slow/{}", 1000 + 37 * i))
+                .await
+                .unwrap();
             assert_eq!(response.status(), 200);
             response.into_body()
         });
