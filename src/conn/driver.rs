@@ -1,17 +1,19 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
+mod closing;
+
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
-use super::clock::Sleep;
+use super::clock::Timer;
 use super::shared::Shared;
 use super::stats::Stats;
 use super::trace;
@@ -41,11 +43,6 @@ const WRITES: usize = 4;
 /// How many bytes are read after writing has failed: the peer may have said why it closed.
 const LAST_WORDS: usize = 1 << 20;
 
-/// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
-/// would make TCP destroy what the peer has not read yet.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
-
 /// Where the driver is in the life of the transport.
 #[derive(Debug)]
 enum Phase {
@@ -71,10 +68,6 @@ enum Progress {
     /// There is nothing to do.
     Idle,
 }
-
-/// A timer that is armed for the earliest deadline it was asked for.
-#[derive(Default)]
-struct Timer(Option<(Instant, Sleep)>);
 
 /// The future that drives one connection; resolves when the transport is closed.
 pub(crate) struct Driver<T> {
@@ -222,7 +215,7 @@ where
             let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
             if !busy {
-                ready!(self.timer.poll(cx, deadline, &self.shared));
+                ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             }
             // A connection that is never idle has time-outs too.
             let now = self.shared.now();
@@ -474,89 +467,6 @@ where
         self.at_eof = true;
         self.shared
             .with(|state| state.session.handle_transport_error(error))
-    }
-
-    /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
-    /// time-out; GOAWAY of a failed one is best effort.
-    ///
-    /// Input is discarded meanwhile: a peer that writes before it reads would wait for us as we for it.
-    fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        loop {
-            let now = self.shared.now();
-            match self.write_round(cx, now)? {
-                Progress::Blocked => {}
-                Progress::Made if self.output.has_remaining() => continue,
-                _ if self.unflushed => {}
-                _ => return Poll::Ready(Ok(())),
-            }
-            self.discarded = 0;
-            if self.discard(cx).is_ready() && !self.at_eof {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let failed = self
-                .shared
-                .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
-            let deadline = if failed {
-                self.closing.and_then(|since| since.checked_add(LINGER))
-            } else {
-                self.stall_deadline()
-            };
-            ready!(self.timer.poll(cx, deadline, &self.shared));
-            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
-                self.output.advance(self.output.remaining());
-                self.at_eof = true;
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    /// Reads and discards up to `LINGER_BYTES` in all; pending when the transport has no more now.
-    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 4096];
-        while !self.at_eof && self.discarded < LINGER_BYTES {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => self.discarded += buf.filled().len(),
-                _ => self.at_eof = true,
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn poll_linger_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let now = self.shared.now();
-            let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(());
-            }
-            ready!(self.timer.poll(cx, deadline, &self.shared));
-        }
-    }
-}
-
-impl Timer {
-    /// Ready when `deadline` may have passed; never without one.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        deadline: Option<Instant>,
-        shared: &Shared,
-    ) -> Poll<()> {
-        let Some(deadline) = deadline else {
-            return Poll::Pending;
-        };
-        // A timer that fires too early costs one look; moving it on every byte received would cost more.
-        if self.0.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
-            self.0 = Some((deadline, shared.clock().sleep_until(deadline)));
-        }
-        let Some((_, sleep)) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        ready!(pin!(sleep).poll(cx));
-        self.0 = None;
-        Poll::Ready(())
     }
 }
 
