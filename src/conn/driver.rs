@@ -319,7 +319,7 @@ where
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
                     // Registered in the section that saw "nothing to send": no wake can be lost.
-                    state.park_driver(cx.waker());
+                    state.park_sender(cx.waker());
                     break;
                 };
                 bytes += frame_size(&frame);
@@ -348,7 +348,7 @@ where
         let wants_read = self.shared.with(|state| {
             let wants = state.session.wants_read(write_blocked, now);
             if !wants {
-                state.park_driver(cx.waker());
+                state.park_reader(cx.waker());
             }
             wants
         })?;
