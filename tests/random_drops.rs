@@ -20,8 +20,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+/// How many streams are opened in all.
 const OPERATIONS: usize = 10_000;
+/// How many run at once.
 const CONNECTIONS: usize = 4;
+
+/// How many streams each side of a connection opens.
+const PER_CONNECTION: usize = 200;
 
 /// xorshift64*: the same numbers in every run.
 struct Random(u64);
@@ -146,11 +151,11 @@ async fn accept_all(session: Session, seed: u64) {
     }
 }
 
-/// Opens and uses streams until `operations` are done or the session ends; some opens are given up.
-async fn open_all(session: Session, seed: u64, operations: Arc<AtomicUsize>) {
+/// Opens and uses streams until the session ends; some opens are given up.
+async fn open_all(session: Session, seed: u64, done: Arc<AtomicUsize>) {
     let mut random = Random::new(seed);
     let mut tasks = JoinSet::new();
-    while operations.fetch_add(1, Ordering::Relaxed) < OPERATIONS {
+    for _ in 0..PER_CONNECTION {
         let fin = random.below(5) == 0;
         let open = session.open(HeaderBlock::empty(), OpenOptions::new().fin(fin));
         let opened = match random.below(8) {
@@ -166,6 +171,7 @@ async fn open_all(session: Session, seed: u64, operations: Arc<AtomicUsize>) {
             Ok(Err(_)) => break,
             Err(_) => continue,
         };
+        done.fetch_add(1, Ordering::Relaxed);
         let mut random = Random::new(seed ^ random.below(1 << 30) as u64);
         tasks.spawn(async move {
             if random.below(3) == 0 {
@@ -200,9 +206,9 @@ async fn assert_empty(sessions: [&Session; 2]) {
 }
 
 /// One connection at a time, each with both sides opening; `kill` drops one side in the middle.
-async fn run(number: usize, operations: Arc<AtomicUsize>) {
+async fn run(number: usize, done: Arc<AtomicUsize>) {
     let mut seed = number as u64 + 1;
-    while operations.load(Ordering::Relaxed) < OPERATIONS {
+    while done.load(Ordering::Relaxed) < OPERATIONS {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let mut random = Random::new(seed);
         let kill = random.below(3) == 0;
@@ -218,11 +224,8 @@ async fn run(number: usize, operations: Arc<AtomicUsize>) {
         for (i, session) in [&client, &server].into_iter().enumerate() {
             let seed = seed ^ (i as u64) << 40;
             users.spawn(accept_all(session.clone(), seed ^ 0x55));
-            // A share of the operations, so that there are several connections.
-            let budget = Arc::new(AtomicUsize::new(OPERATIONS - 200));
-            users.spawn(open_all(session.clone(), seed, Arc::clone(&budget)));
+            users.spawn(open_all(session.clone(), seed, Arc::clone(&done)));
         }
-        operations.fetch_add(400, Ordering::Relaxed);
         if kill {
             tokio::time::sleep(Duration::from_micros(random.below(20_000) as u64)).await;
             drivers[random.below(2)].abort();
@@ -266,10 +269,10 @@ fn random_drops_leave_no_stream_task_or_byte() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let operations = Arc::new(AtomicUsize::new(0));
+        let done = Arc::new(AtomicUsize::new(0));
         let mut connections = JoinSet::new();
         for number in 0..CONNECTIONS {
-            connections.spawn(run(number, Arc::clone(&operations)));
+            connections.spawn(run(number, Arc::clone(&done)));
         }
         while let Some(connection) = connections.join_next().await {
             connection.unwrap();

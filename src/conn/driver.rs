@@ -1,7 +1,6 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
 mod closing;
-mod timer;
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
-use self::timer::Timer;
+use super::clock::Timer;
 use super::shared::Shared;
 use super::stats::Stats;
 use super::trace;
@@ -216,7 +215,7 @@ where
             let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
             if !busy {
-                ready!(self.timer.poll(cx, deadline, &self.shared));
+                ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             }
             // A connection that is never idle has time-outs too.
             let now = self.shared.now();
@@ -320,7 +319,7 @@ where
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
                     // Registered in the section that saw "nothing to send": no wake can be lost.
-                    state.park_driver(cx.waker());
+                    state.park_sender(cx.waker());
                     break;
                 };
                 bytes += frame_size(&frame);
@@ -349,7 +348,7 @@ where
         let wants_read = self.shared.with(|state| {
             let wants = state.session.wants_read(write_blocked, now);
             if !wants {
-                state.park_driver(cx.waker());
+                state.park_reader(cx.waker());
             }
             wants
         })?;

@@ -11,14 +11,12 @@ use super::PATIENCE;
 #[derive(Default)]
 struct Flag {
     woken: AtomicBool,
-    wakes: AtomicUsize,
     parent: Mutex<Option<Waker>>,
 }
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, Ordering::SeqCst);
-        self.wakes.fetch_add(1, Ordering::SeqCst);
         let parent = self.parent.lock().unwrap().clone();
         if let Some(parent) = parent {
             parent.wake();
@@ -31,7 +29,7 @@ impl Wake for Flag {
 pub(crate) struct Watched<F: Future> {
     future: Pin<Box<F>>,
     flag: Arc<Flag>,
-    polls: usize,
+    polls: Arc<AtomicUsize>,
 }
 
 /// Wraps a future in [`Watched`].
@@ -41,14 +39,14 @@ pub(crate) fn watched<F: Future>(future: F) -> Watched<F> {
     Watched {
         future: Box::pin(future),
         flag,
-        polls: 0,
+        polls: Arc::default(),
     }
 }
 
 impl<F: Future> Watched<F> {
-    /// How often the future was polled.
-    pub(crate) fn polls(&self) -> usize {
-        self.polls
+    /// Counts how often the future is polled.
+    pub(crate) fn counter(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.polls)
     }
 }
 
@@ -60,7 +58,7 @@ impl<F: Future> Future for Watched<F> {
         if !self.flag.woken.swap(false, Ordering::SeqCst) {
             return Poll::Pending;
         }
-        self.polls += 1;
+        self.polls.fetch_add(1, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.flag));
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }

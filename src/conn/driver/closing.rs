@@ -1,4 +1,5 @@
-//! The end of a transport: the last bytes out, then whatever the peer still sends is read and discarded.
+//! How a connection is closed: the last bytes are written, the transport is shut down, and input is discarded for a
+//! while.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -45,7 +46,7 @@ where
             } else {
                 self.stall_deadline()
             };
-            ready!(self.timer.poll(cx, deadline, &self.shared));
+            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
                 self.output.advance(self.output.remaining());
                 self.at_eof = true;
@@ -74,7 +75,7 @@ where
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(());
             }
-            ready!(self.timer.poll(cx, deadline, &self.shared));
+            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
         }
     }
 }
