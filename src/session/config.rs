@@ -145,6 +145,14 @@ impl Config {
         limits
     }
 
+    /// Whether one SYN_REPLY with a 1xx status is skipped. Set by the HTTP client.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn skip_interim_replies(mut self, skip: bool) -> Self {
+        self.skip_interim_replies = skip;
+        self
+    }
+
     /// The connection window in use: at least twice the stream window, so that one unread stream cannot stop
     /// the others.
     pub(crate) fn effective_connection_window(&self) -> u32 {

@@ -27,6 +27,8 @@ pub(crate) struct Queued {
 #[derive(Debug, Default)]
 pub(crate) struct ControlQueue {
     queue: VecDeque<Queued>,
+    /// PINGs of the peer.
+    echoes: VecDeque<u32>,
     peer_caused: usize,
 }
 
@@ -39,23 +41,36 @@ impl ControlQueue {
         });
     }
 
+    /// An echo goes out ahead of everything else (section 2.6.5).
+    pub(crate) fn push_echo(&mut self, id: u32) {
+        self.echoes.push_back(id);
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Control> {
+        // SETTINGS is only queued as the first frame of the session, and stays that.
+        let settings = |queued: &Queued| matches!(queued.control, Control::Settings(_));
+        if !self.queue.front().is_some_and(settings) {
+            if let Some(id) = self.echoes.pop_front() {
+                return Some(Control::Ping(id));
+            }
+        }
         let queued = self.queue.pop_front()?;
         self.peer_caused -= usize::from(queued.peer_caused);
         Some(queued.control)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.echoes.is_empty()
     }
 
     /// How many frames the peer has caused.
     pub(crate) fn peer_caused(&self) -> usize {
-        self.peer_caused
+        self.peer_caused + self.echoes.len()
     }
 
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
+        self.echoes.clear();
         self.peer_caused = 0;
     }
 }

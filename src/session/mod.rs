@@ -4,8 +4,11 @@
 //! zlib contexts run outside any lock, and what [`Session::poll_frame`] yields is emitted, and so compressed,
 //! in that order.
 
+mod budget;
 mod config;
 mod control;
+mod credit;
+mod inspect;
 mod limits;
 mod ping;
 mod queue;
@@ -27,9 +30,11 @@ use bytes::Bytes;
 #[cfg(feature = "http")]
 pub(crate) use self::config::with_options;
 pub use self::config::{Config, FlowControl, Overflow};
+pub use self::inspect::Inspection;
 pub use self::store::Key;
 pub use self::user::{Accepted, OpenOptions, Read, Reservation};
 
+use self::budget::Budgets;
 use self::control::{Control, ControlQueue};
 use self::limits::Tombstones;
 use self::ping::{KeepAlive, Pings};
@@ -40,7 +45,7 @@ use self::store::{Hook, List, Store};
 use self::stream::{Finish, Place, Stream};
 use self::window::ConnectionWindow;
 use crate::error::{Error, Initiator};
-use crate::frame::{DEFAULT_WINDOW, ResetStatus, Role, RstStream, StreamId};
+use crate::frame::{DEFAULT_WINDOW, GoAwayStatus, ResetStatus, Role, RstStream, StreamId};
 
 /// What the application, or its driver, should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,10 +146,15 @@ pub struct Session {
     pool_used: usize,
     incoming_data: Option<IncomingData>,
     tombstones: Tombstones,
+    budgets: Budgets,
+    /// The frame being handled has made us reset a stream.
+    forced_reset: bool,
     pings: Pings,
     keep_alive: KeepAlive,
     lifecycle: Lifecycle,
     peer_goaway: Option<u32>,
+    /// The status of the peer's GOAWAY, if it names an error.
+    peer_goaway_status: Option<GoAwayStatus>,
     /// End as soon as no stream is left: the peer said GOAWAY, or nobody can open streams any more.
     close_when_idle: bool,
     idle_since: Option<Instant>,
@@ -185,10 +195,13 @@ impl Session {
             pool_used: 0,
             incoming_data: None,
             tombstones: Tombstones::default(),
+            budgets: Budgets::new(),
+            forced_reset: false,
             pings: Pings::new(role),
             keep_alive,
             lifecycle: Lifecycle::Active,
             peer_goaway: None,
+            peer_goaway_status: None,
             close_when_idle: false,
             idle_since: None,
             overflow: None,
@@ -264,6 +277,12 @@ impl Session {
         }
     }
 
+    /// Adds a stream.
+    fn insert(&mut self, stream: Stream) -> Key {
+        self.idle_since = None;
+        self.store.insert(stream)
+    }
+
     // The one place where streams end.
 
     /// Ends a stream on the wire: nothing more is sent, every waiter is told, counts and lists are put right. With
@@ -304,6 +323,7 @@ impl Session {
                 stream.request = None;
             }
             self.discard_unread(key);
+            self.drain_if_ready();
         }
         if counted {
             let active = if own {
@@ -330,6 +350,7 @@ impl Session {
             return;
         }
         self.discard_unread(key);
+        self.idle_since = None;
         if let Some(stream) = self.store.remove(key) {
             if !stream.own {
                 self.peer_held -= 1;
@@ -342,9 +363,15 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
-        stream.recv.headers.clear();
         let queue = std::mem::take(&mut stream.recv.queue);
         let n = queue.len();
+        if n > 0 || !stream.recv.headers.is_empty() {
+            // What is left is not whole any more: the reader must not take it for that.
+            stream.recv.ended = false;
+            stream.recv.headers.clear();
+        }
+        self.budgets
+            .repay(std::mem::take(&mut stream.recv.overhead));
         self.bury(queue);
         self.unread -= n;
         self.credit_connection(n);
@@ -411,21 +438,22 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        if self.lifecycle.is_over() {
+            return None;
+        }
         let mut deadlines = [self.drain_deadline(), self.overflow_deadline(), None, None];
-        if !self.lifecycle.is_over() {
-            let idle = self.store.len() == 0;
-            if !idle || self.config.keep_alive_while_idle {
-                deadlines[2] = self.keep_alive.deadline().filter(|_| !self.read_paused);
-            }
-            if idle {
-                let since = *self.idle_since.get_or_insert(now);
-                deadlines[3] = self
-                    .config
-                    .idle_timeout
-                    .and_then(|timeout| since.checked_add(timeout));
-            } else {
-                self.idle_since = None;
-            }
+        let idle = self.store.len() == 0;
+        if !idle || self.config.keep_alive_while_idle {
+            deadlines[2] = self.keep_alive.deadline().filter(|_| !self.read_paused);
+        }
+        if idle {
+            let since = *self.idle_since.get_or_insert(now);
+            // A shutdown under way has its own deadlines.
+            deadlines[3] = self
+                .config
+                .idle_timeout
+                .filter(|_| matches!(self.lifecycle, Lifecycle::Active))
+                .and_then(|timeout| since.checked_add(timeout));
         }
         deadlines.into_iter().flatten().min()
     }

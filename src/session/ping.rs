@@ -47,9 +47,17 @@ impl Pings {
         if self.outstanding.len() >= MAX_OUTSTANDING && purpose == Purpose::User {
             return None;
         }
+        if purpose == Purpose::KeepAlive {
+            // Any byte answers a keep-alive PING: a peer that never echoes must not make them pile up.
+            self.outstanding
+                .retain(|ping| ping.purpose != Purpose::KeepAlive);
+        }
         let id = self.next;
-        // Ids are reused after wrapping; +2 keeps the parity.
-        self.next = self.next.wrapping_add(2);
+        // Ids are reused after wrapping (section 2.6.5); +2 keeps the parity. Some peers take 0 for an error.
+        self.next = match id.wrapping_add(2) {
+            0 => 2,
+            next => next,
+        };
         self.outstanding.push_back(Outstanding {
             id,
             purpose,

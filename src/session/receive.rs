@@ -8,7 +8,7 @@ use super::shutdown::Lifecycle;
 use super::state::State;
 use super::store::Key;
 use super::stream::{Request, Stream};
-use super::window::{ConnectionWindow, StreamWindow, credit_is_due};
+use super::window::StreamWindow;
 use super::{Event, FlowControl, Session};
 use crate::error::{Error, Initiator};
 use crate::frame::{
@@ -22,7 +22,7 @@ pub(crate) struct IncomingData {
     /// The stream that takes the bytes; `None` drops them and credits the connection.
     key: Option<Key>,
     /// Bytes of the frame that have not arrived.
-    remaining: u32,
+    pub(crate) remaining: u32,
 }
 
 /// A violation that ends the session.
@@ -61,23 +61,26 @@ impl Session {
                 self.on_headers(headers);
                 Ok(())
             }
-            Received::RstStream(reset) => {
-                self.on_rst_stream(reset);
-                Ok(())
-            }
+            Received::RstStream(reset) => self.on_rst_stream(reset, now),
             Received::WindowUpdate(update) => self.on_window_update(update),
-            Received::Settings(settings) => self.on_settings(&settings),
-            Received::Ping(id) => {
-                self.on_ping(id, now);
-                Ok(())
+            Received::Settings(settings) => {
+                let allowed = self.budgets.control_frame(now);
+                allowed.and_then(|()| self.on_settings(&settings))
             }
+            Received::Ping(id) => self.on_ping(id, now),
             Received::GoAway(go_away) => {
                 self.on_go_away(go_away);
                 Ok(())
             }
             // Section 2.2.1 lets unknown types be skipped; so do all lenient peers (U-09).
-            Received::Ignored { .. } => Ok(()),
+            Received::Ignored { .. } => self.budgets.control_frame(now),
         };
+        let result = result.and_then(|()| {
+            if std::mem::take(&mut self.forced_reset) {
+                self.budgets.forced_reset(now)?;
+            }
+            Ok(())
+        });
         if let Err(why) = result {
             self.fail(Error::session(
                 GoAwayStatus::PROTOCOL_ERROR,
@@ -99,10 +102,16 @@ impl Session {
         if used { Lookup::Closed } else { Lookup::Idle }
     }
 
+    /// Resets an active stream for an error of the peer.
+    fn reset_for_error(&mut self, key: Key, status: ResetStatus, why: &'static str) {
+        self.forced_reset = true;
+        self.reset_stream(key, status, Initiator::Library, why);
+    }
+
     /// Answers a frame for a stream that is not active: one RST_STREAM at most per id (section 2.4.2 lets
-    /// repeats be coalesced).
+    /// repeats be coalesced), and none once GOAWAY has told which streams are ignored (sections 2.2.2, 2.6.6).
     fn reset_inactive(&mut self, id: StreamId, status: ResetStatus) {
-        if self.tombstones.contains(id) {
+        if self.tombstones.contains(id) || self.lifecycle.has_sent_last_good() {
             return;
         }
         self.control
@@ -112,7 +121,7 @@ impl Session {
 
     fn on_data(&mut self, piece: DataPiece, now: Instant) -> Result<(), Violation> {
         if let Some(len) = piece.frame_len {
-            let key = self.begin_data(piece.id, len)?;
+            let key = self.begin_data(piece.id, len, piece.last && piece.fin)?;
             self.incoming_data = Some(IncomingData {
                 key,
                 remaining: len,
@@ -149,7 +158,12 @@ impl Session {
     }
 
     /// Judges a DATA frame at its header and debits both windows by its Length.
-    fn begin_data(&mut self, id: Option<StreamId>, len: u32) -> Result<Option<Key>, Violation> {
+    fn begin_data(
+        &mut self,
+        id: Option<StreamId>,
+        len: u32,
+        fin: bool,
+    ) -> Result<Option<Key>, Violation> {
         let id = id.ok_or("DATA on stream 0")?;
         if self.obeys_windows() {
             // Section 2.6.8: every DATA frame counts, also one in error.
@@ -165,16 +179,14 @@ impl Session {
             Lookup::Active(key) => key,
             // Section 2.2.2: DATA for a stream that is not open, unless GOAWAY was sent.
             Lookup::Idle => {
-                if !self.lifecycle.is_draining() {
-                    self.reset_inactive(id, ResetStatus::INVALID_STREAM);
-                }
+                self.budgets.data_frame(len)?;
+                self.forced_reset = true;
+                self.reset_inactive(id, ResetStatus::INVALID_STREAM);
                 return Ok(None);
             }
             // Section 2.3.7: DATA for a stream that was open and is closed.
             Lookup::Closed => {
-                if !self.lifecycle.is_draining() {
-                    self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
-                }
+                self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
                 return Ok(None);
             }
         };
@@ -186,12 +198,7 @@ impl Session {
             return Ok(None);
         };
         if let Err(status) = stream.state.recv_payload() {
-            self.reset_stream(
-                key,
-                status,
-                Initiator::Library,
-                "DATA in a state that does not allow it",
-            );
+            self.reset_for_error(key, status, "DATA in a state that does not allow it");
             return Ok(None);
         }
         if obeys_windows {
@@ -199,16 +206,15 @@ impl Session {
             // Section 2.6.8: until the peer has seen a SETTINGS that lowers the window, it may send up to 64 KiB.
             if strict && stream.recv.window.left() < floor.min(0) {
                 let why = "the peer sent more DATA than the stream window allows";
-                self.reset_stream(
-                    key,
-                    ResetStatus::FLOW_CONTROL_ERROR,
-                    Initiator::Library,
-                    why,
-                );
+                self.reset_for_error(key, ResetStatus::FLOW_CONTROL_ERROR, why);
                 return Ok(None);
             }
         }
         stream.recv.received += u64::from(len);
+        // Final frames are free (as far as FIN is known here), and so is what nobody will read.
+        if !fin && (stream.recv.held || stream.request.is_some()) {
+            stream.recv.overhead += self.budgets.data_frame(len)?;
+        }
         Ok(Some(key))
     }
 
@@ -246,6 +252,7 @@ impl Session {
         }
         let headers = match syn.block {
             Err(error) if !error.is_too_large() => {
+                self.forced_reset = true;
                 self.reset_inactive(id, error.status());
                 return Ok(());
             }
@@ -267,7 +274,7 @@ impl Session {
         }));
         stream.send.window = StreamWindow::new(self.peer_initial_window);
         stream.recv.window = StreamWindow::new(self.announced_stream_window());
-        let key = self.store.insert(stream);
+        let key = self.insert(stream);
         self.peer_active += 1;
         self.peer_held += 1;
         self.backlog.push_back(&mut self.store, key);
@@ -282,10 +289,11 @@ impl Session {
     fn on_reused_id(&mut self, id: StreamId) -> Result<(), Violation> {
         if let Some(key) = self.store.find(id) {
             let why = "second SYN_STREAM for an open stream";
-            self.reset_stream(key, ResetStatus::PROTOCOL_ERROR, Initiator::Library, why);
+            self.reset_for_error(key, ResetStatus::PROTOCOL_ERROR, why);
             return Ok(());
         }
         if id.get() == self.highest_peer {
+            self.forced_reset = true;
             self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
             return Ok(());
         }
@@ -296,7 +304,8 @@ impl Session {
         let key = match self.lookup(reply.id) {
             Lookup::Active(key) => key,
             // U-11: no draft names the reaction to SYN_REPLY for an unknown or closed stream.
-            Lookup::Closed | Lookup::Idle => {
+            lookup => {
+                self.forced_reset |= matches!(lookup, Lookup::Idle);
                 return self.reset_inactive(reply.id, ResetStatus::INVALID_STREAM);
             }
         };
@@ -307,10 +316,9 @@ impl Session {
         let next = match stream.state.recv_reply(stream.own) {
             Ok(next) => next,
             Err(status) => {
-                return self.reset_stream(
+                return self.reset_for_error(
                     key,
                     status,
-                    Initiator::Library,
                     "SYN_REPLY in a state that does not allow it",
                 );
             }
@@ -318,12 +326,7 @@ impl Session {
         let block = match reply.block {
             Ok(block) => block,
             Err(error) => {
-                return self.reset_stream(
-                    key,
-                    error.status(),
-                    Initiator::Library,
-                    error.description(),
-                );
+                return self.reset_for_error(key, error.status(), error.description());
             }
         };
         // SPDY has no interim responses, but node sends them. One is skipped, a deliberate deviation from section
@@ -346,7 +349,8 @@ impl Session {
     fn on_headers(&mut self, headers: HeaderFrame<ReceivedBlock>) {
         let key = match self.lookup(headers.id) {
             Lookup::Active(key) => key,
-            Lookup::Closed | Lookup::Idle => {
+            lookup => {
+                self.forced_reset |= matches!(lookup, Lookup::Idle);
                 return self.reset_inactive(headers.id, ResetStatus::INVALID_STREAM);
             }
         };
@@ -355,29 +359,19 @@ impl Session {
             return;
         };
         if let Err(status) = stream.state.recv_payload() {
-            return self.reset_stream(
-                key,
-                status,
-                Initiator::Library,
-                "HEADERS in a state that does not allow it",
-            );
+            return self.reset_for_error(key, status, "HEADERS in a state that does not allow it");
         }
         let block = match headers.block {
             Ok(block) => block,
             Err(error) => {
-                return self.reset_stream(
-                    key,
-                    error.status(),
-                    Initiator::Library,
-                    error.description(),
-                );
+                return self.reset_for_error(key, error.status(), error.description());
             }
         };
         // Any number of HEADERS may come (section 2.3.4); together they are bounded like one block.
         stream.recv.headers_size += block.list_size();
         if stream.recv.headers_size > limit {
             let why = "the HEADERS of the stream together pass the header list limit";
-            return self.reset_stream(key, ResetStatus::FRAME_TOO_LARGE, Initiator::Library, why);
+            return self.reset_for_error(key, ResetStatus::FRAME_TOO_LARGE, why);
         }
         if !block.is_empty() && (stream.recv.held || stream.request.is_some()) {
             stream.recv.headers.push_back(block);
@@ -388,11 +382,15 @@ impl Session {
         }
     }
 
-    fn on_rst_stream(&mut self, reset: RstStream) {
+    fn on_rst_stream(&mut self, reset: RstStream, now: Instant) -> Result<(), Violation> {
         // Section 2.4.2: RST_STREAM is never answered; one for an unknown stream is ignored.
         let Lookup::Active(key) = self.lookup(reset.id) else {
-            return;
+            return Ok(());
         };
+        // What the peer still sends on the stream is dropped.
+        self.tombstones.insert(reset.id);
+        let unanswered = |stream: &Stream| matches!(stream.state, State::Rcvd | State::RcvdFin);
+        let early = self.store.get(key).is_some_and(unanswered);
         let error = Error::reset(
             Some(reset.id),
             reset.status,
@@ -401,6 +399,10 @@ impl Session {
         );
         // What arrived before the reset stays readable.
         self.end(key, Some(error), false);
+        if early {
+            self.budgets.early_reset(now)?;
+        }
+        Ok(())
     }
 
     fn on_window_update(&mut self, update: WindowUpdate) -> Result<(), Violation> {
@@ -427,12 +429,7 @@ impl Session {
         }
         if update.delta == 0 || stream.send.window.credit(update.delta).is_err() {
             let why = "WINDOW_UPDATE of 0, or one that lifts the stream window above 2^31-1";
-            self.reset_stream(
-                key,
-                ResetStatus::FLOW_CONTROL_ERROR,
-                Initiator::Library,
-                why,
-            );
+            self.reset_for_error(key, ResetStatus::FLOW_CONTROL_ERROR, why);
             return Ok(());
         }
         self.reschedule(key);
@@ -450,7 +447,7 @@ impl Session {
         };
         if let Some(limit) = value(SettingId::MaxConcurrentStreams) {
             self.peer_max_streams = Some(limit);
-            self.promote_waiting();
+            self.apply_own_limit();
             self.announce_slot();
         }
         let Some(size) = value(SettingId::InitialWindowSize).filter(|_| self.obeys_windows())
@@ -467,17 +464,14 @@ impl Session {
             return Ok(());
         }
         for key in self.store.keys() {
-            let Some(stream) = self.store.get_mut(key).filter(|stream| !stream.is_closed()) else {
+            // Behind our FIN the window means nothing any more.
+            let open = |stream: &&mut Stream| stream.state.is_send_open();
+            let Some(stream) = self.store.get_mut(key).filter(open) else {
                 continue;
             };
             if stream.send.window.shift(delta).is_err() {
                 let why = "SETTINGS lifts the stream window above 2^31-1";
-                self.reset_stream(
-                    key,
-                    ResetStatus::FLOW_CONTROL_ERROR,
-                    Initiator::Library,
-                    why,
-                );
+                self.reset_for_error(key, ResetStatus::FLOW_CONTROL_ERROR, why);
                 continue;
             }
             self.reschedule(key);
@@ -486,22 +480,28 @@ impl Session {
         Ok(())
     }
 
-    fn on_ping(&mut self, id: u32, now: Instant) {
+    fn on_ping(&mut self, id: u32, now: Instant) -> Result<(), Violation> {
         if !self.role.created(id) {
-            self.control.push(Control::Ping(id), true);
-            return;
+            self.budgets.control_frame(now)?;
+            self.control.push_echo(id);
+            return Ok(());
         }
         match self.pings.answered(id, now) {
             Some((Purpose::User, rtt)) => self.events.push_back(Event::Pong { id, rtt }),
             Some((Purpose::Drain, _)) => self.drain_ping_answered(),
             // Section 2.6.5: an echo of nothing is ignored.
-            Some((Purpose::KeepAlive, _)) | None => {}
+            Some((Purpose::KeepAlive, _)) => {}
+            None => self.budgets.control_frame(now)?,
         }
+        Ok(())
     }
 
     /// The transport has ended. `mid_frame` says that a frame was under way: that is an error, never a clean end.
     pub fn handle_eof(&mut self, mid_frame: bool) {
-        let error = if mid_frame {
+        let error = if let Some(status) = self.peer_goaway_status {
+            // The peer has said why it would end the session.
+            Error::session(status, Initiator::Remote, "the peer ended the session")
+        } else if mid_frame {
             Error::closed("the transport ended in the middle of a frame")
         } else {
             Error::closed("the transport ended")
@@ -517,9 +517,13 @@ impl Session {
     fn transport_gone(&mut self, error: Error, always_an_error: bool) {
         if self.lifecycle.is_over() {
             self.lifecycle.transport_gone();
+            self.control.clear();
             return;
         }
-        let clean = !always_an_error && self.store.active() == 0 && self.sched.waiting() == 0;
+        let clean = !always_an_error
+            && self.store.active() == 0
+            && self.own_active == 0
+            && self.sched.waiting() == 0;
         self.lifecycle = if clean {
             Lifecycle::Closed
         } else {
@@ -530,106 +534,5 @@ impl Session {
         };
         self.control.clear();
         self.fail_all(&error);
-    }
-
-    // Credit.
-
-    /// Bytes were consumed, or will never be: the connection gets them back. The one path for it.
-    pub(crate) fn credit_connection(&mut self, n: usize) {
-        if self.obeys_windows() {
-            self.recv_pending += n as u64;
-        }
-    }
-
-    /// The application has consumed bytes of a stream.
-    pub(crate) fn consumed(&mut self, key: Key, n: usize) {
-        self.unread -= n;
-        self.credit_connection(n);
-        self.overflow_relieved(key);
-        if !self.obeys_windows() {
-            return;
-        }
-        let Some(stream) = self.store.get_mut(key) else {
-            return;
-        };
-        stream.recv.pending += n as u64;
-        let left = stream.recv.window.left();
-        if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left) {
-            return;
-        }
-        // No credit that the announced length makes needless: node answers one for a stream that it has finished
-        // with RST_STREAM.
-        let rest = stream
-            .recv
-            .expected
-            .map(|total| total.saturating_sub(stream.recv.received));
-        if rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
-            return;
-        }
-        self.credit.push_back(&mut self.store, key);
-    }
-
-    /// Whether the connection window is to be raised now.
-    pub(crate) fn connection_credit_due(&self) -> bool {
-        credit_is_due(self.recv_pending, self.recv_window.left())
-    }
-
-    /// The WINDOW_UPDATE for the connection, if one is due.
-    pub(crate) fn take_connection_credit(&mut self) -> Option<WindowUpdate> {
-        if !self.connection_credit_due() {
-            return None;
-        }
-        let delta = u32::try_from(self.recv_pending)
-            .unwrap_or(MAX_WINDOW)
-            .min(MAX_WINDOW);
-        // Cannot overflow: window plus pending never exceeds what was granted.
-        self.recv_window.credit(delta).ok()?;
-        self.recv_pending -= u64::from(delta);
-        Some(WindowUpdate { id: None, delta })
-    }
-
-    /// The next WINDOW_UPDATE for a stream.
-    pub(crate) fn take_stream_credit(&mut self) -> Option<WindowUpdate> {
-        loop {
-            let key = self.credit.pop_front(&mut self.store)?;
-            let Some(stream) = self.store.get_mut(key) else {
-                continue;
-            };
-            if !stream.state.wants_credit() || !stream.recv.held {
-                continue;
-            }
-            let delta = u32::try_from(stream.recv.pending).unwrap_or(MAX_WINDOW);
-            if delta == 0 || stream.recv.window.credit(delta).is_err() {
-                continue;
-            }
-            stream.recv.pending = 0;
-            return Some(WindowUpdate {
-                id: stream.id,
-                delta,
-            });
-        }
-    }
-
-    /// The ledger of the connection window: what the peer was granted, by where it is now. For tests.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn receive_ledger(&self) -> [i64; 4] {
-        let under_way = self
-            .incoming_data
-            .map_or(0, |data| i64::from(data.remaining));
-        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        [
-            self.recv_window.left(),
-            under_way,
-            signed(self.unread as u64),
-            signed(self.recv_pending),
-        ]
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub fn send_ledger(&self) -> (i64, usize) {
-        let window: ConnectionWindow = self.send_window;
-        (window.left(), self.pool_used)
     }
 }

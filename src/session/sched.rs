@@ -111,6 +111,22 @@ impl Sched {
         self.waiting.len()
     }
 
+    /// The SYN_STREAMs that are to be sent, in order.
+    pub(crate) fn own_openers(&self, store: &Store) -> Vec<Key> {
+        let mut keys = self.openers.keys(store);
+        keys.retain(|key| store.get(*key).is_some_and(|stream| stream.own));
+        keys
+    }
+
+    /// Takes a SYN_STREAM back that was about to be sent: it waits ahead of all others.
+    pub(crate) fn put_back(&mut self, store: &mut Store, key: Key) {
+        self.place(store, key, Place::Nowhere);
+        self.waiting.push_front(store, key);
+        if let Some(stream) = store.get_mut(key) {
+            stream.place = Place::Waiting;
+        }
+    }
+
     /// Whether anything can be taken.
     pub(crate) fn has_work(&self, with_data: bool) -> bool {
         !self.openers.is_empty() || self.free.ready != 0 || (with_data && self.data.ready != 0)

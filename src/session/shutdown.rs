@@ -26,7 +26,12 @@ pub(crate) enum Lifecycle {
     /// GOAWAY with the highest possible last-good-stream-id was sent and a PING behind it. What arrives before its
     /// echo was sent without knowledge of the GOAWAY and is still served: a deliberate deviation from section
     /// 2.6.6, which would lose these streams.
-    Announced { deadline: Option<Instant> },
+    Announced {
+        /// When the PING is waited for no longer; `None` until it is sent.
+        deadline: Option<Instant>,
+        /// Its echo has arrived; streams that came before it wait to be accepted.
+        echoed: bool,
+    },
     /// GOAWAY with the real last-good-stream-id was sent, or will be the last frame; streams finish.
     Draining { go_away_sent: bool },
     /// All streams ended; `go_away` is the last frame.
@@ -52,6 +57,11 @@ impl Lifecycle {
     /// Whether new streams of the peer are ignored.
     pub(crate) fn is_draining(&self) -> bool {
         matches!(self, Self::Draining { .. }) || self.is_over()
+    }
+
+    /// Whether the peer was told which of its streams are ignored.
+    pub(crate) fn has_sent_last_good(&self) -> bool {
+        matches!(self, Self::Draining { go_away_sent: true }) || self.is_over()
     }
 
     pub(crate) fn has_last_frame(&self) -> bool {
@@ -102,7 +112,10 @@ impl Session {
         if let Some(id) = self.pings.start(Purpose::Drain) {
             self.control.push(Control::Ping(id), false);
         }
-        self.lifecycle = Lifecycle::Announced { deadline: None };
+        self.lifecycle = Lifecycle::Announced {
+            deadline: None,
+            echoed: false,
+        };
         self.fail_unsent("the session is shutting down");
         self.events.push_back(Event::Slot);
     }
@@ -114,20 +127,30 @@ impl Session {
     }
 
     pub(crate) fn drain_ping_sent(&mut self, until: Instant) {
-        if let Lifecycle::Announced { deadline } = &mut self.lifecycle {
+        if let Lifecycle::Announced { deadline, .. } = &mut self.lifecycle {
             *deadline = Some(until);
         }
     }
 
     pub(crate) fn drain_ping_answered(&mut self) {
-        if matches!(self.lifecycle, Lifecycle::Announced { .. }) {
+        if let Lifecycle::Announced { echoed, .. } = &mut self.lifecycle {
+            *echoed = true;
+        }
+        self.drain_if_ready();
+    }
+
+    /// Takes the second step once the echo has arrived and the application has accepted what came before it; the
+    /// deadline bounds how long it may take.
+    pub(crate) fn drain_if_ready(&mut self) {
+        let echoed = matches!(self.lifecycle, Lifecycle::Announced { echoed: true, .. });
+        if echoed && self.backlog.is_empty() {
             self.begin_drain();
         }
     }
 
     pub(crate) fn drain_deadline(&self) -> Option<Instant> {
         match self.lifecycle {
-            Lifecycle::Announced { deadline } => deadline,
+            Lifecycle::Announced { deadline, .. } => deadline,
             _ => None,
         }
     }
@@ -135,7 +158,6 @@ impl Session {
     /// The second step: from here on new streams are ignored.
     fn begin_drain(&mut self) {
         let early = self.config.early_goaway;
-        self.drop_backlog(!early);
         if early {
             let go_away = self.go_away(GoAwayStatus::OK);
             self.control.push(Control::GoAway(go_away), false);
@@ -143,6 +165,7 @@ impl Session {
         self.lifecycle = Lifecycle::Draining {
             go_away_sent: early,
         };
+        self.drop_backlog(!early);
         self.fail_unsent("the session is shutting down");
         self.events.push_back(Event::Accept);
         self.events.push_back(Event::Slot);
@@ -266,6 +289,9 @@ impl Session {
             last_good = last_good.min(earlier);
         }
         self.peer_goaway = Some(last_good);
+        if go_away.status != GoAwayStatus::OK {
+            self.peer_goaway_status = Some(go_away.status);
+        }
         self.fail_unsent("the peer takes no more streams (GOAWAY)");
         for key in self.store.keys() {
             let unprocessed = |stream: &super::Stream| {
@@ -327,6 +353,9 @@ impl Session {
             self.begin_drain();
         }
         self.expire_overflow(now);
+        if self.lifecycle.is_over() {
+            return;
+        }
         let idle = self.store.len() == 0;
         if !self.read_paused && (!idle || self.config.keep_alive_while_idle) {
             match self.keep_alive.expired(now) {
@@ -344,7 +373,7 @@ impl Session {
                 .idle_timeout
                 .is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
         };
-        if idle && self.idle_since.is_some_and(expired) {
+        if idle && !self.lifecycle.is_over() && self.idle_since.is_some_and(expired) {
             self.shutdown();
         }
     }

@@ -131,6 +131,36 @@ impl List {
         self.len += 1;
     }
 
+    /// As [`push_back`](Self::push_back), at the other end.
+    pub(crate) fn push_front(&mut self, store: &mut Store, key: Key) {
+        let (hook, head) = (self.hook as usize, self.head);
+        let Some(stream) = store.get_mut(key) else {
+            return;
+        };
+        let link = &mut stream.links[hook];
+        if link.linked {
+            return;
+        }
+        *link = Link {
+            previous: NONE,
+            next: head,
+            linked: true,
+        };
+        match store.slab.get_mut(head as usize) {
+            Some(first) => first.links[hook].previous = key.index,
+            None => self.tail = key.index,
+        }
+        self.head = key.index;
+        self.len += 1;
+    }
+
+    /// All members in order.
+    pub(crate) fn keys(&self, store: &Store) -> Vec<Key> {
+        let hook = self.hook as usize;
+        let next = |key: &Key| store.key_at(store.get(*key)?.links[hook].next);
+        std::iter::successors(self.front(store), next).collect()
+    }
+
     pub(crate) fn pop_front(&mut self, store: &mut Store) -> Option<Key> {
         let key = self.front(store)?;
         self.remove(store, key);
@@ -303,6 +333,10 @@ mod tests {
             list.remove(&mut store, keys[i]);
             list.remove(&mut store, keys[i]);
         }
+        list.push_front(&mut store, keys[4]);
+        list.push_front(&mut store, keys[1]);
+        assert_eq!(list.keys(&store), [keys[4], keys[1], keys[3]]);
+        assert_eq!(list.pop_front(&mut store), Some(keys[4]));
         assert_eq!(list.pop_front(&mut store), Some(keys[1]));
         assert_eq!(list.pop_front(&mut store), Some(keys[3]));
         assert_eq!(list.pop_front(&mut store), None);

@@ -63,6 +63,8 @@ pub(crate) struct SendHalf {
     pub(crate) finish: Finish,
     /// The application waits to write.
     pub(crate) interest: bool,
+    /// The application waits until all was emitted.
+    pub(crate) flushing: bool,
     /// The application wants to know when the stream ends.
     pub(crate) watched: bool,
     /// The application holds its handle.
@@ -89,6 +91,8 @@ pub(crate) struct RecvHalf {
     pub(crate) headers_size: usize,
     /// DATA bytes that were received.
     pub(crate) received: u64,
+    /// What small DATA frames were charged and not repaid.
+    pub(crate) overhead: u64,
     /// How many bytes the peer announced to send, if it did.
     pub(crate) expected: Option<u64>,
     /// The application waits for bytes or HEADERS.
@@ -150,6 +154,7 @@ impl Stream {
                 sent: 0,
                 finish,
                 interest: false,
+                flushing: false,
                 watched: false,
                 held: false,
             },
@@ -163,6 +168,7 @@ impl Stream {
                 headers: VecDeque::new(),
                 headers_size: 0,
                 received: 0,
+                overhead: 0,
                 expected: None,
                 interest: false,
                 reply_interest: false,
@@ -178,6 +184,8 @@ impl Stream {
         if fin {
             stream.send.finish = Finish::Queued;
         }
+        // Nothing is to come on a unidirectional stream.
+        stream.recv.ended = opener.unidirectional;
         stream.opener = Some(Box::new(opener));
         stream.send.held = true;
         stream.recv.held = true;

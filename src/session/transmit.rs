@@ -166,6 +166,7 @@ impl Session {
     fn sent_on(&mut self, key: Key, fin: bool) {
         if !fin {
             self.reschedule(key);
+            self.wake_flusher(key);
             self.wake_writer(key);
             return;
         }
@@ -189,17 +190,22 @@ impl Session {
 
     /// Puts a stream where it belongs in the scheduler.
     pub(crate) fn reschedule(&mut self, key: Key) {
-        let obeys_windows = self.obeys_windows();
         let Some(stream) = self.store.get(key) else {
             return;
         };
         if stream.opener.is_some() {
             return;
         }
-        let place = if !stream.state.can_send() {
+        let place = self.due_place(stream);
+        self.sched.place(&mut self.store, key, place);
+    }
+
+    /// Where a stream without an opener belongs.
+    pub(crate) fn due_place(&self, stream: &super::Stream) -> Place {
+        if !stream.state.can_send() {
             Place::Nowhere
         } else if stream.bytes_before_mark() > 0 {
-            if !obeys_windows || stream.send.window.left() > 0 {
+            if !self.obeys_windows() || stream.send.window.left() > 0 {
                 Place::Data
             } else {
                 Place::Nowhere
@@ -208,8 +214,7 @@ impl Session {
             Place::Free
         } else {
             Place::Nowhere
-        };
-        self.sched.place(&mut self.store, key, place);
+        }
     }
 
     /// Lets SYN_STREAMs out that waited for the peer's limit.
@@ -222,6 +227,21 @@ impl Session {
             self.sched.place(&mut self.store, key, Place::Opener);
             self.wake_writer(key);
         }
+    }
+
+    /// Applies a changed limit of the peer: SYN_STREAMs beyond it that were not sent go back to wait.
+    pub(crate) fn apply_own_limit(&mut self) {
+        let limit = self.own_limit();
+        if self.own_active > limit {
+            for key in self.sched.own_openers(&self.store).into_iter().rev() {
+                if self.own_active <= limit {
+                    break;
+                }
+                self.own_active -= 1;
+                self.sched.put_back(&mut self.store, key);
+            }
+        }
+        self.promote_waiting();
     }
 
     /// How many streams this side may have open: without an announcement SPDY knows no limit, so the option
@@ -270,6 +290,17 @@ impl Session {
             && stream.send.queue.len() <= STREAM_LOW_WATER
             && self.send_capacity(key) > 0
         {
+            self.wake(key, false, true, false);
+        }
+    }
+
+    /// Wakes who waits until all was emitted, whatever window is left.
+    fn wake_flusher(&mut self, key: Key) {
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
+        if stream.send.flushing && stream.send.queue.is_empty() && stream.send.marks.is_empty() {
+            stream.send.flushing = false;
             self.wake(key, false, true, false);
         }
     }

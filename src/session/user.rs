@@ -123,7 +123,7 @@ impl Session {
     /// Gives a slot back unused.
     pub fn release_slot(&mut self, slot: Reservation) {
         let Reservation(()) = slot;
-        self.reserved -= 1;
+        self.reserved = self.reserved.saturating_sub(1);
         self.announce_slot();
         self.check_drained();
     }
@@ -141,7 +141,7 @@ impl Session {
         options: OpenOptions,
     ) -> Result<Key, Error> {
         let Reservation(()) = slot;
-        self.reserved -= 1;
+        self.reserved = self.reserved.saturating_sub(1);
         if let Some(error) = self.refuses_open() {
             self.announce_slot();
             self.check_drained();
@@ -155,7 +155,7 @@ impl Session {
         let mut stream = Stream::outgoing(options.priority, options.fin, opener);
         stream.send.window = self.new_send_window();
         stream.recv.window = StreamWindow::new(self.announced_stream_window());
-        let key = self.store.insert(stream);
+        let key = self.insert(stream);
         self.sched.place(&mut self.store, key, Place::Waiting);
         self.promote_waiting();
         Ok(key)
@@ -170,7 +170,7 @@ impl Session {
         stream.send.held = true;
         stream.recv.held = true;
         self.highest_accepted = self.highest_accepted.max(id.get());
-        Some(Accepted {
+        let accepted = Accepted {
             key,
             id,
             headers: request.headers,
@@ -178,7 +178,10 @@ impl Session {
             associated: request.associated,
             unidirectional: request.unidirectional,
             fin: !stream.state.is_recv_open(),
-        })
+        };
+        self.drain_if_ready();
+        self.check_drained();
+        Some(accepted)
     }
 
     /// Answers a stream of the peer with SYN_REPLY; with `fin` nothing more follows.
@@ -332,13 +335,14 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
-        if stream.send.queue.is_empty() && stream.send.marks.is_empty() {
-            return Ok(true);
-        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
+        if stream.send.queue.is_empty() && stream.send.marks.is_empty() {
+            return Ok(true);
+        }
         stream.send.interest = true;
+        stream.send.flushing = true;
         Ok(false)
     }
 
@@ -356,7 +360,7 @@ impl Session {
             self.consumed(key, payload.len());
             return Ok(Read::Data(payload));
         }
-        if !stream.state.is_recv_open() {
+        if stream.recv.ended || !stream.state.is_recv_open() {
             return match &stream.error {
                 // A reset behind the peer's FIN takes nothing away from what was received.
                 Some(error) if !stream.recv.ended => Err(error.clone()),
@@ -382,7 +386,7 @@ impl Session {
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
-        if stream.is_closed() || !stream.own {
+        if stream.is_closed() || !stream.own || stream.recv.ended {
             return Err(Error::user("no SYN_REPLY is to come on this stream"));
         }
         stream.recv.reply_interest = true;
@@ -399,7 +403,7 @@ impl Session {
     #[must_use]
     pub fn is_read_open(&self, key: Key) -> bool {
         let open = |stream: &Stream| {
-            stream.state.is_recv_open()
+            (stream.state.is_recv_open() && !stream.recv.ended)
                 || !stream.recv.queue.is_empty()
                 || !stream.recv.headers.is_empty()
         };

@@ -1,0 +1,142 @@
+//! Decaying budgets against a peer that costs more work than it pays for (rapid resets, error floods, PING and SETTINGS
+//! floods, tiny DATA frames).
+//!
+//! Lifetime counters were rejected: they end honest connections that live long enough.
+
+use std::time::Instant;
+
+/// What a DATA frame costs at least, in bytes.
+const MIN_DATA_COST: u32 = 256;
+
+/// How much overhead of small DATA frames may be unread.
+const DATA_OVERHEAD: u64 = 4 << 20;
+
+/// A token bucket.
+#[derive(Debug)]
+struct Bucket {
+    burst: u64,
+    per_second: u64,
+    left: u64,
+    /// Up to when the refill has been counted.
+    counted: Option<Instant>,
+}
+
+impl Bucket {
+    const fn new(burst: u64, per_second: u64) -> Self {
+        Self {
+            burst,
+            per_second,
+            left: burst,
+            counted: None,
+        }
+    }
+
+    /// Takes one token; `false` when there is none.
+    fn take(&mut self, now: Instant) -> bool {
+        let since = *self.counted.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        let gained = u64::try_from(elapsed.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_mul(self.per_second)
+            / 1000;
+        // Below one token the time goes on counting.
+        if gained > 0 {
+            self.left = self.left.saturating_add(gained).min(self.burst);
+            self.counted = Some(now);
+        }
+        let taken = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        taken
+    }
+}
+
+/// All budgets of a session. A method that returns an error says that one is used up: the session ends.
+#[derive(Debug)]
+pub(crate) struct Budgets {
+    cancelled: Bucket,
+    errors: Bucket,
+    control: Bucket,
+    overhead: u64,
+}
+
+impl Budgets {
+    pub(crate) const fn new() -> Self {
+        Self {
+            cancelled: Bucket::new(1000, 100),
+            errors: Bucket::new(100, 1),
+            control: Bucket::new(100, 10),
+            overhead: 0,
+        }
+    }
+
+    /// The peer has reset a stream of its own that was not replied to.
+    pub(crate) fn early_reset(&mut self, now: Instant) -> Result<(), &'static str> {
+        let why = "budget of streams reset by the peer before a reply is used up";
+        self.cancelled.take(now).then_some(()).ok_or(why)
+    }
+
+    /// A protocol error of the peer made us reset a stream.
+    pub(crate) fn forced_reset(&mut self, now: Instant) -> Result<(), &'static str> {
+        let why = "budget of stream errors is used up";
+        self.errors.take(now).then_some(()).ok_or(why)
+    }
+
+    /// A PING, a SETTINGS or an unknown frame.
+    pub(crate) fn control_frame(&mut self, now: Instant) -> Result<(), &'static str> {
+        let why = "budget of PING, SETTINGS and unknown frames is used up";
+        self.control.take(now).then_some(()).ok_or(why)
+    }
+
+    /// A DATA frame without FIN. Gives its overhead, to be repaid when it was consumed.
+    pub(crate) fn data_frame(&mut self, len: u32) -> Result<u64, &'static str> {
+        let overhead = u64::from(MIN_DATA_COST.saturating_sub(len));
+        self.overhead += overhead;
+        if self.overhead > DATA_OVERHEAD {
+            return Err("budget of small DATA frames is used up");
+        }
+        Ok(overhead)
+    }
+
+    pub(crate) fn repay(&mut self, overhead: u64) {
+        self.overhead = self.overhead.saturating_sub(overhead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_bucket_allows_its_burst_and_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(100, 10);
+        let taken = |bucket: &mut Bucket, now| (0..1000).filter(|_| bucket.take(now)).count();
+        assert_eq!(taken(&mut bucket, start), 100);
+        assert_eq!(taken(&mut bucket, start + Duration::from_millis(1)), 0);
+        assert_eq!(taken(&mut bucket, start + Duration::from_secs(2)), 20);
+        assert_eq!(taken(&mut bucket, start + Duration::from_secs(3600)), 100);
+    }
+
+    #[test]
+    fn steps_shorter_than_a_token_add_up() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(1, 1);
+        assert!(bucket.take(start));
+        let taken =
+            (1..=100).filter(|step| bucket.take(start + Duration::from_millis(100) * *step));
+        assert_eq!(taken.count(), 10);
+    }
+
+    #[test]
+    fn consumption_repays_small_frames() {
+        let mut budgets = Budgets::new();
+        for _ in 0..1_000_000 {
+            let overhead = budgets.data_frame(1).unwrap();
+            budgets.repay(overhead);
+        }
+        let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0).is_ok());
+        assert_eq!(unread.count(), (4 << 20) / 256);
+        assert_eq!(Budgets::new().data_frame(256), Ok(0));
+    }
+}

@@ -1,0 +1,89 @@
+//! Credit: consumed bytes go back to the peer (SPDY/3.1 section 2.6.8).
+
+use super::Session;
+use super::store::Key;
+use super::window::credit_is_due;
+use crate::frame::{MAX_WINDOW, WindowUpdate};
+
+impl Session {
+    /// Bytes were consumed, or will never be: the connection gets them back. The one path for it.
+    pub(crate) fn credit_connection(&mut self, n: usize) {
+        if self.obeys_windows() {
+            self.recv_pending += n as u64;
+        }
+    }
+
+    /// The application has consumed bytes of a stream.
+    pub(crate) fn consumed(&mut self, key: Key, n: usize) {
+        self.unread -= n;
+        self.credit_connection(n);
+        self.overflow_relieved(key);
+        let obeys_windows = self.obeys_windows();
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
+        if stream.recv.queue.is_empty() {
+            self.budgets
+                .repay(std::mem::take(&mut stream.recv.overhead));
+        }
+        if !obeys_windows {
+            return;
+        }
+        stream.recv.pending += n as u64;
+        let left = stream.recv.window.left();
+        if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left) {
+            return;
+        }
+        // No credit that the announced length makes needless: node answers one for a stream that it has finished
+        // with RST_STREAM.
+        let rest = stream
+            .recv
+            .expected
+            .map(|total| total.saturating_sub(stream.recv.received));
+        if rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
+            return;
+        }
+        self.credit.push_back(&mut self.store, key);
+    }
+
+    /// Whether the connection window is to be raised now.
+    pub(crate) fn connection_credit_due(&self) -> bool {
+        credit_is_due(self.recv_pending, self.recv_window.left())
+    }
+
+    /// The WINDOW_UPDATE for the connection, if one is due.
+    pub(crate) fn take_connection_credit(&mut self) -> Option<WindowUpdate> {
+        if !self.connection_credit_due() {
+            return None;
+        }
+        let delta = u32::try_from(self.recv_pending)
+            .unwrap_or(MAX_WINDOW)
+            .min(MAX_WINDOW);
+        // Cannot overflow: window plus pending never exceeds what was granted.
+        self.recv_window.credit(delta).ok()?;
+        self.recv_pending -= u64::from(delta);
+        Some(WindowUpdate { id: None, delta })
+    }
+
+    /// The next WINDOW_UPDATE for a stream.
+    pub(crate) fn take_stream_credit(&mut self) -> Option<WindowUpdate> {
+        loop {
+            let key = self.credit.pop_front(&mut self.store)?;
+            let Some(stream) = self.store.get_mut(key) else {
+                continue;
+            };
+            if !stream.state.wants_credit() || !stream.recv.held {
+                continue;
+            }
+            let delta = u32::try_from(stream.recv.pending).unwrap_or(MAX_WINDOW);
+            if delta == 0 || stream.recv.window.credit(delta).is_err() {
+                continue;
+            }
+            stream.recv.pending = 0;
+            return Some(WindowUpdate {
+                id: stream.id,
+                delta,
+            });
+        }
+    }
+}

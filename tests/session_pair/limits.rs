@@ -1,0 +1,292 @@
+//! What bounds the harm of a hostile or just greedy peer (scenarios 71, 101 to 104).
+
+use spdy::frame::{Received, ResetStatus, Role};
+use spdy::session::{Read, Session};
+use spdy::{Config, FlowControl, Overflow};
+
+use crate::pair::*;
+
+const MIB: usize = 1 << 20;
+
+fn without_windows(overflow: Overflow) -> Solo {
+    let config = Config::server()
+        .flow_control(FlowControl::Off)
+        .overflow(overflow);
+    Solo::started(Role::Server, config)
+}
+
+fn reads(peer: &mut Solo) -> bool {
+    peer.session.wants_read(false, peer.now)
+}
+
+#[test]
+fn pause_stops_reading_until_the_reader_returns_and_loses_nothing() {
+    let mut peer = without_windows(Overflow::Pause);
+    let key = peer.accepted(1, false);
+    peer.feed(data(1, MIB, false));
+    assert!(reads(&mut peer), "at the limit");
+    peer.feed(data(1, 1, false));
+    assert!(!reads(&mut peer));
+    peer.pass(1000 * SECOND);
+    assert!(!reads(&mut peer));
+    assert_eq!(peer.read_all(key).unwrap().0.len(), MIB + 1);
+    assert!(reads(&mut peer));
+}
+
+#[test]
+fn pause_ends_when_the_stream_or_its_reader_goes_away() {
+    type End = fn(&mut Session, spdy::session::Key);
+    let ends: [End; 3] = [
+        |session, key| session.drop_recv(key),
+        |session, key| session.reset(key, ResetStatus::CANCEL),
+        |session, key| session.drop_send(key),
+    ];
+    for end in ends {
+        let mut peer = without_windows(Overflow::Pause);
+        let key = peer.accepted(1, false);
+        peer.feed(data(1, 2 * MIB, false));
+        assert!(!reads(&mut peer));
+        end(&mut peer.session, key);
+        assert!(reads(&mut peer));
+    }
+}
+
+#[test]
+fn the_limit_of_the_connection_pauses_too() {
+    let mut peer = without_windows(Overflow::Pause);
+    let keys: Vec<_> = (0..17).map(|i| peer.accepted(2 * i + 1, false)).collect();
+    for i in 0..17 {
+        assert!(reads(&mut peer));
+        peer.feed(data(2 * i + 1, MIB, false));
+    }
+    assert!(!reads(&mut peer), "17 MiB unread");
+    peer.read_all(keys[3]).unwrap();
+    assert!(reads(&mut peer));
+}
+
+#[test]
+fn reset_gives_up_the_unread_stream_after_the_grace_time_and_the_others_go_on() {
+    let mut peer = without_windows(Overflow::Reset { after: 5 * SECOND });
+    let unread = peer.accepted(1, false);
+    let other = peer.accepted(3, false);
+    peer.feed(data(1, 2 * MIB, false));
+    assert!(!reads(&mut peer));
+    peer.pass(4 * SECOND);
+    assert!(!reads(&mut peer));
+    peer.pass(SECOND);
+    assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL"]);
+    assert!(reads(&mut peer));
+    assert!(peer.session.read(unread, 9).unwrap_err().is_reset());
+    peer.feed(data(3, 5, true));
+    assert_eq!(peer.read_all(other).unwrap(), (vec![b'x'; 5], true));
+}
+
+#[test]
+fn a_reader_within_the_grace_time_keeps_its_stream() {
+    let mut peer = without_windows(Overflow::Reset { after: 5 * SECOND });
+    let key = peer.accepted(1, false);
+    peer.feed(data(1, 2 * MIB, false));
+    peer.pass(4 * SECOND);
+    peer.read_all(key).unwrap();
+    peer.pass(100 * SECOND);
+    assert!(peer.sent().is_empty());
+    assert_eq!(peer.session.read(key, 1).unwrap(), Read::Blocked);
+}
+
+#[test]
+fn a_whole_body_given_up_unread_never_reads_as_a_clean_end() {
+    for replied in [true, false] {
+        let mut peer = without_windows(Overflow::Reset { after: SECOND });
+        let key = peer.accepted(1, false);
+        if replied {
+            peer.session.reply(key, response(), true).unwrap();
+            peer.sent();
+        }
+        peer.feed(data(1, 2 * MIB, true));
+        peer.pass(SECOND);
+        assert!(
+            peer.session.read(key, 9).unwrap_err().is_reset(),
+            "replied: {replied}"
+        );
+        assert!(reads(&mut peer));
+    }
+}
+
+#[test]
+fn no_overflow_deadline_outlives_the_session() {
+    let mut peer = without_windows(Overflow::Reset { after: SECOND });
+    let key = peer.accepted(1, false);
+    peer.session.reply(key, response(), true).unwrap();
+    peer.session.close_when_idle();
+    peer.sent();
+    peer.feed(data(1, 2 * MIB, true));
+    assert!(peer.session.is_over());
+    peer.pass(10 * SECOND);
+    assert_eq!(
+        peer.read_all(key).unwrap().0.len(),
+        2 * MIB,
+        "all of it came"
+    );
+}
+
+#[test]
+fn replies_to_a_peer_that_reads_none_are_bounded() {
+    let mut peer = Solo::server();
+    let mut fed = 0;
+    while peer.session.wants_read(true, peer.now) {
+        peer.feed(Received::Ping(2 * fed + 1));
+        peer.feed(data(2 * fed + 1001, 0, false));
+        fed += 1;
+        assert!(fed < 1000, "no bound");
+    }
+    assert!(fed <= 64);
+    assert!(
+        peer.session.wants_read(false, peer.now),
+        "it may only be slow"
+    );
+}
+
+#[test]
+fn a_rapid_reset_ends_the_session_and_a_fair_rate_does_not() {
+    let mut peer = Solo::server();
+    for i in 0..100_000 {
+        peer.feed(syn(2 * i + 1, false))
+            .feed(rst(2 * i + 1, ResetStatus::CANCEL));
+        if peer.session.is_over() {
+            assert!(i >= 1000, "after {i}");
+            break;
+        }
+    }
+    assert_eq!(peer.sent(), ["GOAWAY 0 PROTOCOL_ERROR"]);
+    let outcome = peer.session.outcome().unwrap().unwrap_err();
+    assert!(outcome.to_string().contains("budget"), "{outcome}");
+
+    let mut peer = Solo::server();
+    for i in 0..5000 {
+        peer.feed(syn(2 * i + 1, false))
+            .feed(rst(2 * i + 1, ResetStatus::CANCEL));
+        peer.pass(SECOND / 90);
+    }
+    assert!(!peer.session.is_over());
+}
+
+#[test]
+fn cancels_of_answered_streams_are_never_counted() {
+    let mut peer = Solo::server();
+    for i in 0..5000 {
+        let key = peer.accepted(2 * i + 1, true);
+        peer.session.reply(key, response(), false).unwrap();
+        peer.sent();
+        peer.feed(rst(2 * i + 1, ResetStatus::CANCEL));
+        peer.drop_stream(key);
+        peer.events();
+    }
+    assert!(!peer.session.is_over());
+    assert_eq!(peer.session.stream_count(), 0);
+}
+
+#[test]
+fn a_flood_of_stream_errors_ends_the_session() {
+    let mut peer = Solo::server();
+    for i in 0..1000 {
+        peer.feed(syn(2 * i + 1, true))
+            .feed(data(2 * i + 1, 1, false));
+        peer.sent();
+        if peer.session.is_over() {
+            assert!(i >= 100);
+            return;
+        }
+    }
+    panic!("1,000 stream errors in no time are tolerated");
+}
+
+#[test]
+fn our_own_cancels_and_what_they_cause_are_never_counted() {
+    let mut peer = Solo::client();
+    for i in 0..2000 {
+        let key = peer.replied(2 * i + 1);
+        peer.drop_stream(key);
+        peer.sent();
+    }
+    // Much later, what was in flight arrives: at most one RST_STREAM each, none for the latest.
+    for i in 0..2000 {
+        peer.feed(data(2 * i + 1, 100, false))
+            .feed(data(2 * i + 1, 100, true));
+    }
+    assert!(!peer.session.is_over());
+    assert!(peer.sent().iter().filter(|f| f.starts_with("RST")).count() <= 2000);
+}
+
+#[test]
+fn floods_of_pings_settings_and_unknown_frames_end_the_session() {
+    let frames: [fn() -> Received; 4] = [
+        || Received::Ping(1),
+        || Received::Ping(2),
+        || setting(spdy::frame::SettingId::RoundTripTime, 1),
+        || Received::Ignored { kind: 77, len: 0 },
+    ];
+    for frame in frames {
+        let mut peer = Solo::server();
+        for _ in 0..100 {
+            peer.feed(frame());
+        }
+        assert!(!peer.session.is_over());
+        peer.feed(frame());
+        assert!(peer.session.is_over());
+        let mut peer = Solo::server();
+        for _ in 0..1000 {
+            peer.feed(frame()).pass(SECOND / 10);
+        }
+        assert!(!peer.session.is_over(), "ten a second are fine");
+    }
+}
+
+#[test]
+fn a_flood_of_tiny_data_nobody_reads_ends_the_session() {
+    for len in [0, 1] {
+        let mut peer = Solo::server();
+        peer.accepted(1, false);
+        let mut fed = 0;
+        while !peer.session.is_over() {
+            peer.session.handle_frame(data(1, len, false), peer.now);
+            fed += 1;
+            assert!(fed < 100_000, "no bound");
+        }
+        assert!(fed > 10_000);
+    }
+}
+
+#[test]
+fn tiny_data_that_is_read_and_tiny_final_frames_are_free() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    for _ in 0..100_000 {
+        peer.session.handle_frame(data(1, 1, false), peer.now);
+        assert!(matches!(peer.session.read(key, 9), Ok(Read::Data(_))));
+        while peer.session.poll_frame(peer.now).is_some() {}
+    }
+    for i in 1..20_000 {
+        let key = peer.accepted(2 * i + 1, false);
+        peer.session.reply(key, response(), true).unwrap();
+        peer.session
+            .handle_frame(data(2 * i + 1, 0, true), peer.now);
+        peer.session.drop_stream(key);
+        while peer.session.poll_frame(peer.now).is_some() {}
+        peer.events();
+    }
+    assert!(!peer.session.is_over());
+}
+
+#[test]
+fn ended_streams_that_the_application_holds_are_bounded() {
+    let config = Config::server().max_concurrent_streams(10);
+    let mut peer = Solo::started(Role::Server, config);
+    let mut held = Vec::new();
+    for i in 0..100 {
+        peer.feed(syn(2 * i + 1, false));
+        held.extend(peer.session.accept());
+        peer.feed(rst(2 * i + 1, ResetStatus::CANCEL));
+    }
+    assert_eq!(held.len(), 20);
+    assert!(peer.session.stream_count() <= 20);
+}

@@ -1,0 +1,18 @@
+//! The session, driven by a scripted peer or beside a second session; no bytes, no IO, no clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../support/pair.rs"]
+mod pair;
+
+mod flow;
+mod limits;
+mod liveness;
+mod shutdown;
+mod states;
+mod streams;
+mod vectors;
