@@ -35,7 +35,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -134,7 +134,12 @@ impl Session {
     ///
     /// Dropping the future loses no stream.
     pub async fn accept(&self) -> Result<Option<Incoming>> {
-        poll_fn(|cx| self.poll_accept(cx)).await
+        let mut wait = Wait::new(&self.shared);
+        poll_fn(|cx| {
+            let polled = self.poll_accept(cx);
+            wait.note(cx, polled)
+        })
+        .await
     }
 
     /// As [`accept`](Self::accept), for hand-written futures.
@@ -144,7 +149,7 @@ impl Session {
                 .shared
                 .poll_accept(cx, |session| match session.accept() {
                     Some(accepted) => Some(Ok(Some(accepted))),
-                    None if session.is_over() => {
+                    None if session.is_draining() => {
                         Some(session.outcome().unwrap_or(Ok(())).map(|()| None))
                     }
                     None => None,
@@ -249,7 +254,8 @@ impl Session {
     /// Completes when the session is over: no stream is left or will come.
     pub async fn closed(&self) {
         // The error, if any, is the connection's to report.
-        drop(poll_fn(|cx| self.shared.poll_ended(cx)).await);
+        let mut wait = Wait::new(&self.shared);
+        drop(poll_fn(|cx| wait.note(cx, self.shared.poll_ended(cx))).await);
     }
 }
 
@@ -270,6 +276,38 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("streams", &self.stream_count())
             .finish_non_exhaustive()
+    }
+}
+
+/// A wait of a task for a stream of the peer, or for the end; takes its waker back when it is given up.
+struct Wait<'a> {
+    shared: &'a Shared,
+    waker: Option<Waker>,
+}
+
+impl<'a> Wait<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            waker: None,
+        }
+    }
+
+    fn note<R>(&mut self, cx: &Context<'_>, polled: Poll<R>) -> Poll<R> {
+        match &mut self.waker {
+            _ if polled.is_ready() => self.waker = None,
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
+        polled
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            self.shared.forget_waiter(waker);
+        }
     }
 }
 

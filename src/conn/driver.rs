@@ -30,6 +30,12 @@ const REFILL: usize = 64 * 1024;
 /// How many rounds of reading and writing one poll makes before it lets other tasks run.
 const ROUNDS: usize = 16;
 
+/// How many writes one round makes before it reads again.
+const WRITES: usize = 4;
+
+/// How many bytes are read after writing has failed: the peer may have said why it closed.
+const LAST_WORDS: usize = 1 << 20;
+
 /// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
 /// would make TCP destroy what the peer has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
@@ -45,7 +51,7 @@ enum Phase {
     /// Everything was written.
     ShuttingDown,
     /// Waiting for the peer to close, discarding what it sends.
-    Lingering { discarded: usize },
+    Lingering,
     /// Over.
     Done,
 }
@@ -86,6 +92,18 @@ pub(crate) struct Driver<T> {
     /// Something was written since the last flush.
     unflushed: bool,
     at_eof: bool,
+    /// How many bytes were read after the end of the session.
+    discarded: usize,
+    broken: Option<Broken>,
+    /// Whether the session wants to know when its bytes were written.
+    keeps_alive: bool,
+}
+
+/// Writing has failed; what the peer has sent before is still read.
+#[derive(Debug)]
+struct Broken {
+    error: Error,
+    read: usize,
 }
 
 impl<T> Driver<T>
@@ -114,6 +132,9 @@ where
             closing: None,
             unflushed: false,
             at_eof: false,
+            discarded: 0,
+            broken: None,
+            keeps_alive: config.keep_alive_interval.is_some(),
         }
     }
 
@@ -141,6 +162,7 @@ where
                 Phase::Flushing => {
                     ready!(self.poll_flushing(cx))?;
                     self.phase = Phase::ShuttingDown;
+                    self.closing = Some(self.shared.now());
                 }
                 Phase::ShuttingDown => {
                     // Errors do not matter any more: the session is over.
@@ -148,10 +170,13 @@ where
                     if shut.is_pending() {
                         ready!(self.poll_linger_deadline(cx));
                     }
-                    self.phase = Phase::Lingering { discarded: 0 };
+                    self.phase = Phase::Lingering;
+                    self.discarded = 0;
                 }
-                Phase::Lingering { discarded } => {
-                    ready!(self.poll_lingering(cx, discarded));
+                Phase::Lingering => {
+                    if self.discard(cx).is_pending() {
+                        ready!(self.poll_linger_deadline(cx));
+                    }
                     self.phase = Phase::Done;
                 }
                 Phase::Done => {
@@ -170,26 +195,26 @@ where
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
             let read = self.read_round(cx, now, write == Progress::Blocked)?;
-            if self.shared.with(|state| state.session.is_finished())? {
+            if read != Progress::Made {
+                self.end_if_broken()?;
+            }
+            let busy = read == Progress::Made || write == Progress::Made;
+            let (finished, deadline) = self.shared.with(|state| {
+                let finished = state.session.is_finished();
+                (finished, state.session.poll_timeout(now))
+            })?;
+            if finished {
                 return Poll::Ready(Ok(()));
             }
-            if read == Progress::Made || write == Progress::Made {
-                continue;
-            }
-            let deadline = self.shared.with(|state| state.session.poll_timeout(now))?;
-            let stall = self
-                .stalled
-                .and_then(|since| since.checked_add(self.write_timeout?));
+            let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
-            ready!(self.timer.poll(cx, deadline, &self.shared));
+            if !busy {
+                ready!(self.timer.poll(cx, deadline, &self.shared));
+            }
+            // A connection that is never idle has time-outs too.
             let now = self.shared.now();
-            self.shared
-                .with(|state| state.session.handle_timeout(now))?;
-            if stall.is_some_and(|deadline| deadline <= now) {
-                let error = Error::timeout(Timeout::Write);
-                self.shared
-                    .with(|state| state.session.handle_transport_error(error))?;
-                self.output.advance(self.output.remaining());
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                self.expire(stall, now)?;
             }
         }
         // Let others run, then go on.
@@ -197,15 +222,33 @@ where
         Poll::Pending
     }
 
+    fn stall_deadline(&self) -> Option<Instant> {
+        self.stalled?.checked_add(self.write_timeout?)
+    }
+
+    /// A deadline has passed.
+    fn expire(&mut self, stall: Option<Instant>, now: Instant) -> Result<()> {
+        self.shared
+            .with(|state| state.session.handle_timeout(now))?;
+        if stall.is_some_and(|deadline| deadline <= now) {
+            // A peer that takes nothing would not see our last bytes either.
+            self.give_up(Error::timeout(Timeout::Write))?;
+        }
+        Ok(())
+    }
+
     /// Encodes what the session has to send and writes it.
     fn write_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
+        if self.broken.is_some() {
+            return Ok(Progress::Idle);
+        }
         let mut progress = Progress::Idle;
-        loop {
+        for _ in 0..WRITES {
             if self.output.remaining() < REFILL {
                 self.refill(cx, now)?;
             }
             if !self.output.has_remaining() {
-                break;
+                return Ok(self.flush(cx, now, progress));
             }
             match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
                 Poll::Ready(Ok(n)) if n > 0 => {
@@ -217,37 +260,53 @@ where
                     let error = result
                         .err()
                         .unwrap_or_else(|| io::ErrorKind::WriteZero.into());
-                    self.transport_failed("writing to the transport", error)?;
+                    self.write_failed("writing to the transport", error);
                     return Ok(Progress::Made);
                 }
                 Poll::Pending => {
                     self.stalled.get_or_insert(now);
+                    if self.keeps_alive && progress == Progress::Made {
+                        self.shared
+                            .with(|state| state.session.handle_write(false, now))?;
+                    }
                     return Ok(Progress::Blocked);
-                }
-            }
-        }
-        if self.unflushed {
-            match Pin::new(&mut self.io).poll_flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.unflushed = false;
-                    self.stalled = None;
-                }
-                Poll::Ready(Err(error)) => {
-                    self.transport_failed("flushing the transport", error)?
-                }
-                Poll::Pending => {
-                    self.stalled.get_or_insert(now);
                 }
             }
         }
         Ok(progress)
     }
 
+    /// Everything was written: passes it on.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant, progress: Progress) -> Progress {
+        if !self.unflushed {
+            return progress;
+        }
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                self.stalled = None;
+                progress
+            }
+            Poll::Ready(Err(error)) => {
+                self.write_failed("flushing the transport", error);
+                Progress::Made
+            }
+            Poll::Pending => {
+                self.stalled.get_or_insert(now);
+                progress
+            }
+        }
+    }
+
     /// Takes frames under one lock, then encodes them outside of it: emission order is compression order.
     fn refill(&mut self, cx: &Context<'_>, now: Instant) -> Result<()> {
         let room = OUT_FULL.saturating_sub(self.output.remaining());
+        let all_written = !self.output.has_remaining();
         let frames = &mut self.frames;
         self.shared.with(|state| {
+            if all_written {
+                state.session.handle_write(true, now);
+            }
             let mut bytes = 0;
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
@@ -292,17 +351,25 @@ where
             Poll::Pending => return Ok(Progress::Blocked),
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
+                self.end_if_broken()?;
                 let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
                 self.shared
                     .with(|state| state.session.handle_eof(mid_frame))?;
                 return Ok(Progress::Made);
             }
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(n)) => {
                 progress = Progress::Made;
                 self.decode_batch(now, true)?;
+                if let Some(broken) = &mut self.broken {
+                    broken.read += n;
+                    if broken.read > LAST_WORDS {
+                        self.end_if_broken()?;
+                    }
+                }
             }
             Poll::Ready(Err(error)) => {
-                self.transport_failed("reading from the transport", error)?;
+                self.end_if_broken()?;
+                self.give_up(Error::io("reading from the transport", error))?;
                 return Ok(Progress::Made);
             }
         }
@@ -341,67 +408,91 @@ where
         Ok(Progress::Made)
     }
 
-    fn transport_failed(&mut self, doing: &'static str, error: io::Error) -> Result<()> {
+    /// Nothing can be written any more. The session learns it once everything was read that the peer has sent: its
+    /// GOAWAY, or the rest of a stream, may explain or even repair it.
+    fn write_failed(&mut self, doing: &'static str, error: io::Error) {
         self.output.advance(self.output.remaining());
+        self.unflushed = false;
+        self.stalled = None;
+        self.broken = Some(Broken {
+            error: Error::io(doing, error),
+            read: 0,
+        });
+    }
+
+    fn end_if_broken(&mut self) -> Result<()> {
+        match &self.broken {
+            Some(broken) => self.give_up(broken.error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the session that the transport is gone, and touches it no more.
+    fn give_up(&mut self, error: Error) -> Result<()> {
+        self.output.advance(self.output.remaining());
+        self.unflushed = false;
         self.at_eof = true;
-        let error = Error::io(doing, error);
         self.shared
             .with(|state| state.session.handle_transport_error(error))
     }
 
     /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
     /// time-out; GOAWAY of a failed one is best effort.
+    ///
+    /// Input is discarded meanwhile: a peer that writes before it reads would wait for us as we for it.
     fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
             let now = self.shared.now();
             match self.write_round(cx, now)? {
                 Progress::Blocked => {}
-                _ if self.unflushed && !self.at_eof => {}
+                Progress::Made if self.output.has_remaining() => continue,
+                _ if self.unflushed => {}
                 _ => return Poll::Ready(Ok(())),
+            }
+            self.discarded = 0;
+            if self.discard(cx).is_ready() && !self.at_eof {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             let failed = self
                 .shared
                 .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
-            let patience = if failed {
-                Some(LINGER)
+            let deadline = if failed {
+                self.closing.and_then(|since| since.checked_add(LINGER))
             } else {
-                self.write_timeout
+                self.stall_deadline()
             };
-            let since = if failed { self.closing } else { self.stalled };
-            let deadline = since
-                .zip(patience)
-                .and_then(|(since, patience)| since.checked_add(patience));
             ready!(self.timer.poll(cx, deadline, &self.shared));
             if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
                 self.output.advance(self.output.remaining());
+                self.at_eof = true;
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    fn poll_lingering(&mut self, cx: &mut Context<'_>, mut discarded: usize) -> Poll<()> {
+    /// Reads and discards up to `LINGER_BYTES` in all; pending when the transport has no more now.
+    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 4096];
-        while !self.at_eof && discarded < LINGER_BYTES {
+        while !self.at_eof && self.discarded < LINGER_BYTES {
             let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => discarded += buf.filled().len(),
-                Poll::Ready(_) => self.at_eof = true,
-                Poll::Pending => {
-                    self.phase = Phase::Lingering { discarded };
-                    return self.poll_linger_deadline(cx);
-                }
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => self.discarded += buf.filled().len(),
+                _ => self.at_eof = true,
             }
         }
         Poll::Ready(())
     }
 
     fn poll_linger_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.shared.now();
-        let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return Poll::Ready(());
+        loop {
+            let now = self.shared.now();
+            let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(());
+            }
+            ready!(self.timer.poll(cx, deadline, &self.shared));
         }
-        self.timer.poll(cx, deadline, &self.shared)
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
-use super::waiters::{PingWaiter, SlotQueue, WakerTable, set_waker};
+use super::waiters::{PingWaiter, SlotQueue, WakerList, WakerTable, set_waker};
 use crate::error::{Error, Result};
 use crate::session::{Event, Key, Reservation, Session};
 
@@ -16,11 +16,13 @@ pub(crate) struct State {
     streams: WakerTable,
     /// The driver, while it has nothing to do.
     driver: Option<Waker>,
-    acceptors: Vec<Waker>,
+    acceptors: WakerList,
     slots: SlotQueue,
     pings: Vec<PingWaiter>,
     /// Those who wait for the end of the session.
-    ending: Vec<Waker>,
+    ending: WakerList,
+    /// Wakers that were replaced, to be dropped outside of the lock.
+    trash: Vec<Waker>,
     /// Handles through which streams can be opened or accepted.
     handles: usize,
 }
@@ -38,10 +40,11 @@ impl Shared {
             session,
             streams: WakerTable::default(),
             driver: None,
-            acceptors: Vec::new(),
+            acceptors: WakerList::default(),
             slots: SlotQueue::default(),
             pings: Vec::new(),
-            ending: Vec::new(),
+            ending: WakerList::default(),
+            trash: Vec::new(),
             handles: 0,
         };
         Arc::new(Self {
@@ -59,7 +62,7 @@ impl Shared {
     }
 
     /// Runs `f` under the lock, then wakes whom it concerns and drops what is dead, both outside of it. Nothing
-    /// foreign may run in `f`: no IO, zlib, `wake`, user `Drop` or formatting.
+    /// foreign may run in `f`: no IO, zlib, `wake`, user `Drop` (that of a `Waker` is one) or formatting.
     ///
     /// That the driver is woken when there is something to send, and waiters when something happened, is
     /// decided here, so that no caller can forget it.
@@ -70,14 +73,20 @@ impl Shared {
     /// panic.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
         let mut guard = self.state.lock().map_err(|_| poisoned())?;
-        let result = f(&mut guard);
-        let mut wakers = Vec::new();
         let state = &mut *guard;
+        let had_streams = state.session.stream_count() > 0;
+        let result = f(state);
+        let mut wakers = Vec::new();
         state.dispatch(&mut wakers);
-        if state.session.has_output() || state.session.may_resume_reading() {
+        // The idle time-out starts with the end of the last stream, which may be the drop of its handle.
+        let became_idle = had_streams && state.session.stream_count() == 0;
+        if state.session.has_output() || state.session.may_resume_reading() || became_idle {
             wakers.extend(state.driver.take());
         }
-        let dead = state.session.take_graveyard();
+        let dead = (
+            state.session.take_graveyard(),
+            std::mem::take(&mut state.trash),
+        );
         drop(guard);
         for waker in wakers {
             waker.wake();
@@ -91,8 +100,8 @@ impl Shared {
         let mut guard: MutexGuard<'_, State> =
             self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wakers: Vec<_> = guard.streams.take_all().collect();
-        wakers.append(&mut guard.acceptors);
-        wakers.append(&mut guard.ending);
+        guard.acceptors.drain_into(&mut wakers);
+        guard.ending.drain_into(&mut wakers);
         wakers.extend(guard.driver.take());
         guard.slots.wake_all(&mut wakers);
         wakers.extend(guard.pings.iter_mut().filter_map(|ping| ping.waker.take()));
@@ -113,7 +122,9 @@ impl Shared {
         self.poll(|state| {
             let found = f(&mut state.session)?;
             if found.is_none() {
-                set_waker(&mut state.streams.of(key).read, cx.waker());
+                let wakers = state.streams.of(key, &mut state.trash);
+                let old = set_waker(&mut wakers.read, cx.waker());
+                state.trash.extend(old);
             }
             Ok(found)
         })
@@ -128,7 +139,9 @@ impl Shared {
         self.poll(|state| {
             let found = f(&mut state.session)?;
             if found.is_none() {
-                set_waker(&mut state.streams.of(key).write, cx.waker());
+                let wakers = state.streams.of(key, &mut state.trash);
+                let old = set_waker(&mut wakers.write, cx.waker());
+                state.trash.extend(old);
             }
             Ok(found)
         })
@@ -143,7 +156,9 @@ impl Shared {
         self.poll(|state| {
             let found = f(&mut state.session)?;
             if found.is_none() {
-                set_waker(&mut state.streams.of(key).reply, cx.waker());
+                let wakers = state.streams.of(key, &mut state.trash);
+                let old = set_waker(&mut wakers.reply, cx.waker());
+                state.trash.extend(old);
             }
             Ok(found)
         })
@@ -157,13 +172,8 @@ impl Shared {
     ) -> Poll<Result<R>> {
         self.poll(|state| {
             let found = f(&mut state.session);
-            if found.is_none()
-                && !state
-                    .acceptors
-                    .iter()
-                    .any(|waker| waker.will_wake(cx.waker()))
-            {
-                state.acceptors.push(cx.waker().clone());
+            if found.is_none() {
+                state.acceptors.register(cx.waker());
             }
             Ok(found)
         })
@@ -173,11 +183,20 @@ impl Shared {
     pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<Result<()>> {
         self.poll(|state| {
             let over = state.session.is_over();
-            if !over && !state.ending.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.ending.push(cx.waker().clone());
+            if !over {
+                state.ending.register(cx.waker());
             }
             Ok(over.then_some(()))
         })
+    }
+
+    /// A wait for a stream of the peer, or for the end, was given up.
+    pub(crate) fn forget_waiter(&self, waker: &Waker) {
+        let removed =
+            self.with(|state| [state.acceptors.remove(waker), state.ending.remove(waker)]);
+        for waker in removed.into_iter().flatten().flatten() {
+            waker.wake();
+        }
     }
 
     fn poll<R>(&self, f: impl FnOnce(&mut State) -> Result<Option<R>>) -> Poll<Result<R>> {
@@ -189,6 +208,26 @@ impl Shared {
     }
 
     // Handles.
+
+    /// The sending handle of a stream is dropped.
+    pub(crate) fn drop_send(&self, key: Key) {
+        drop(self.with(|state| {
+            state.session.drop_send(key);
+            let wakers = state.streams.get(key).and_then(|s| s.write.take());
+            state.trash.extend(wakers);
+        }));
+    }
+
+    /// The receiving handle of a stream is dropped.
+    pub(crate) fn drop_recv(&self, key: Key) {
+        drop(self.with(|state| {
+            state.session.drop_recv(key);
+            if let Some(wakers) = state.streams.get(key) {
+                let both = [wakers.read.take(), wakers.reply.take()];
+                state.trash.extend(both.into_iter().flatten());
+            }
+        }));
+    }
 
     pub(crate) fn add_handle(&self) {
         // A poisoned lock has failed the session already: there is nothing to count.
@@ -222,7 +261,9 @@ impl State {
                     write,
                     reply,
                 } => {
-                    let stream = self.streams.of(key);
+                    let Some(stream) = self.streams.get(key) else {
+                        continue;
+                    };
                     if read {
                         wakers.extend(stream.read.take());
                     }
@@ -233,13 +274,15 @@ impl State {
                         wakers.extend(stream.reply.take());
                     }
                 }
-                Event::Accept => wakers.append(&mut self.acceptors),
+                Event::Accept => self.acceptors.drain_into(wakers),
                 Event::Slot => self.grant_slots(wakers),
                 Event::Pong { id, rtt } => self.finish_pings(|ping| ping == id, &Ok(rtt), wakers),
                 Event::Ended => {
-                    wakers.append(&mut self.acceptors);
-                    wakers.append(&mut self.ending);
+                    self.acceptors.drain_into(wakers);
+                    self.ending.drain_into(wakers);
                     wakers.extend(self.driver.take());
+                    // None will be free any more: those who wait get the error.
+                    self.grant_slots(wakers);
                     let error = match self.session.outcome() {
                         Some(Err(error)) => error,
                         _ => Error::closed("the session has ended"),
@@ -277,7 +320,8 @@ impl State {
 
     /// The driver has nothing to do until it is woken.
     pub(crate) fn park_driver(&mut self, waker: &Waker) {
-        set_waker(&mut self.driver, waker);
+        let old = set_waker(&mut self.driver, waker);
+        self.trash.extend(old);
     }
 
     pub(crate) fn start_ping(&mut self) -> Result<u32> {
@@ -293,13 +337,16 @@ impl State {
     pub(crate) fn poll_ping(&mut self, id: u32, waker: &Waker) -> Option<Result<Duration>> {
         let ping = self.pings.iter_mut().find(|ping| ping.id == id)?;
         if ping.outcome.is_none() {
-            set_waker(&mut ping.waker, waker);
+            let old = set_waker(&mut ping.waker, waker);
+            self.trash.extend(old);
         }
         ping.outcome.clone()
     }
 
     pub(crate) fn forget_ping(&mut self, id: u32) {
-        self.pings.retain(|ping| ping.id != id);
+        if let Some(position) = self.pings.iter().position(|ping| ping.id == id) {
+            self.trash.extend(self.pings.swap_remove(position).waker);
+        }
     }
 
     /// Reserves an open slot, or joins the queue for one under `token`.
@@ -309,8 +356,8 @@ impl State {
         waker: &Waker,
     ) -> Result<Option<Reservation>> {
         if let Some(waiting) = *token {
-            if let Some(slot) = self.slots.check(waiting, waker) {
-                self.slots.leave(waiting);
+            if let Some(slot) = self.slots.check(waiting, waker, &mut self.trash) {
+                self.slots.leave(waiting, &mut self.trash);
                 *token = None;
                 return Ok(Some(slot));
             }
@@ -330,7 +377,10 @@ impl State {
     }
 
     pub(crate) fn leave_slots(&mut self, token: &mut Option<usize>) {
-        if let Some(slot) = token.take().and_then(|token| self.slots.leave(token)) {
+        if let Some(slot) = token
+            .take()
+            .and_then(|token| self.slots.leave(token, &mut self.trash))
+        {
             self.session.release_slot(slot);
         }
     }

@@ -23,36 +23,73 @@ pub(crate) struct StreamWakers {
 pub(crate) struct WakerTable(Vec<StreamWakers>);
 
 impl WakerTable {
-    /// The wakers of a stream; those of an earlier stream in the same slot are dropped.
-    pub(crate) fn of(&mut self, key: Key) -> &mut StreamWakers {
+    /// The wakers of a stream; those of an earlier stream in the same slot go to `trash`.
+    pub(crate) fn of(&mut self, key: Key, trash: &mut Vec<Waker>) -> &mut StreamWakers {
         let index = key.index();
         if self.0.len() <= index {
             self.0.resize_with(index + 1, StreamWakers::default);
         }
         let wakers = &mut self.0[index];
         if wakers.key != Some(key) {
-            *wakers = StreamWakers {
-                key: Some(key),
-                ..StreamWakers::default()
-            };
+            trash.extend(wakers.take_all());
+            wakers.key = Some(key);
         }
         wakers
     }
 
+    /// The wakers of a stream, if it has any.
+    pub(crate) fn get(&mut self, key: Key) -> Option<&mut StreamWakers> {
+        self.0
+            .get_mut(key.index())
+            .filter(|wakers| wakers.key == Some(key))
+    }
+
     /// Every waker there is, for a session that can no longer tell whom to wake.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Waker> + '_ {
-        self.0
-            .drain(..)
-            .flat_map(|wakers| [wakers.read, wakers.write, wakers.reply])
+        self.0.iter_mut().flat_map(StreamWakers::take_all)
+    }
+}
+
+impl StreamWakers {
+    fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        [self.read.take(), self.write.take(), self.reply.take()]
+            .into_iter()
             .flatten()
     }
 }
 
-/// Puts a waker in place, cloning it only when it would wake another task.
-pub(crate) fn set_waker(slot: &mut Option<Waker>, waker: &Waker) {
+/// Puts a waker in place, cloning it only when it would wake another task. Gives the old one back, which the
+/// caller must not drop under the lock: the last waker of a task may own its future, and with it streams.
+#[must_use = "drop it outside of the lock"]
+pub(crate) fn set_waker(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     match slot {
-        Some(old) if old.will_wake(waker) => {}
-        _ => *slot = Some(waker.clone()),
+        Some(old) if old.will_wake(waker) => None,
+        _ => slot.replace(waker.clone()),
+    }
+}
+
+/// Tasks that wait for the same thing.
+#[derive(Debug, Default)]
+pub(crate) struct WakerList(Vec<Waker>);
+
+impl WakerList {
+    /// Registers a task, once.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if !self.0.iter().any(|other| other.will_wake(waker)) {
+            self.0.push(waker.clone());
+        }
+    }
+
+    /// Takes a task out, so that waits that are given up leave nothing behind. To be woken: the task may have
+    /// another wait of the same kind, which has to register again.
+    pub(crate) fn remove(&mut self, waker: &Waker) -> Option<Waker> {
+        let position = self.0.iter().position(|other| other.will_wake(waker))?;
+        Some(self.0.swap_remove(position))
+    }
+
+    /// Hands all over to be woken.
+    pub(crate) fn drain_into(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.append(&mut self.0);
     }
 }
 
@@ -79,12 +116,19 @@ impl SlotQueue {
         token
     }
 
-    /// Takes what was granted, or renews the waker.
-    pub(crate) fn check(&mut self, token: usize, waker: &Waker) -> Option<Reservation> {
+    /// Takes what was granted, or renews the waker; the old one goes to `trash`.
+    pub(crate) fn check(
+        &mut self,
+        token: usize,
+        waker: &Waker,
+        trash: &mut Vec<Waker>,
+    ) -> Option<Reservation> {
         let state = self.waiters.get_mut(token)?;
         match state {
             SlotState::Waiting(old) => {
-                old.clone_from(waker);
+                if !old.will_wake(waker) {
+                    trash.push(std::mem::replace(old, waker.clone()));
+                }
                 None
             }
             SlotState::Granted(_) => match std::mem::replace(state, SlotState::Taken) {
@@ -95,13 +139,17 @@ impl SlotQueue {
         }
     }
 
-    /// Leaves the queue; a granted slot comes back.
-    pub(crate) fn leave(&mut self, token: usize) -> Option<Reservation> {
+    /// Leaves the queue; a granted slot comes back, a waker goes to `trash`.
+    pub(crate) fn leave(&mut self, token: usize, trash: &mut Vec<Waker>) -> Option<Reservation> {
         let state = self.waiters.try_remove(token)?;
-        self.order.retain(|waiting| *waiting != token);
         match state {
+            SlotState::Waiting(waker) => {
+                self.order.retain(|waiting| *waiting != token);
+                trash.push(waker);
+                None
+            }
             SlotState::Granted(slot) => Some(slot),
-            _ => None,
+            SlotState::Taken => None,
         }
     }
 

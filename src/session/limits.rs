@@ -29,6 +29,9 @@ pub(crate) fn beyond_guaranteed(queued: usize) -> usize {
     queued.saturating_sub(STREAM_GUARANTEED)
 }
 
+/// Replies (PING echoes, RST_STREAMs) the peer may have caused while it takes none.
+const MAX_STUCK_REPLIES: usize = 64;
+
 /// How many resets are remembered.
 const TOMBSTONES: usize = 256;
 
@@ -65,10 +68,7 @@ impl Session {
     /// Reading stops while an unread limit is reached, and while a peer that does not read its replies keeps
     /// causing new ones.
     pub fn wants_read(&mut self, write_blocked: bool, now: Instant) -> bool {
-        /// Replies (PING echoes, RST_STREAMs) the peer may have caused while it takes none.
-        const MAX_STUCK_REPLIES: usize = 64;
-        let paused = self.overflow.is_some()
-            || (write_blocked && self.control.peer_caused() > MAX_STUCK_REPLIES);
+        let paused = self.overflow.is_some() || (write_blocked && self.has_stuck_replies());
         if self.read_paused && !paused {
             // The keep-alive clock stood still while we did not read.
             self.keep_alive.heard(now);
@@ -77,10 +77,15 @@ impl Session {
         !paused && !self.lifecycle.is_over()
     }
 
-    /// Whether reading was paused and may go on: the driver has to look again.
+    /// Whether reading was paused and may go on: the driver has to look again. While replies are stuck it has not:
+    /// the transport tells it when it takes bytes again.
     #[must_use]
     pub fn may_resume_reading(&self) -> bool {
-        self.read_paused && self.overflow.is_none()
+        self.read_paused && self.overflow.is_none() && !self.has_stuck_replies()
+    }
+
+    fn has_stuck_replies(&self) -> bool {
+        self.control.peer_caused() > MAX_STUCK_REPLIES
     }
 
     /// Checks the unread limits after bytes were queued on a stream.

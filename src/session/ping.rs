@@ -99,6 +99,8 @@ enum Phase {
     Quiet,
     /// A PING is queued.
     Asked,
+    /// The PING was emitted, or the transport took bytes in front of it, at this time.
+    Emitted(Instant),
     /// The PING was written at this time.
     Waiting(Instant),
 }
@@ -128,10 +130,22 @@ impl KeepAlive {
         self.phase = Phase::Quiet;
     }
 
-    /// The PING was written: the time-out starts now.
+    /// The PING was emitted: the time-out starts now.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
         if self.phase == Phase::Asked {
-            self.phase = Phase::Waiting(now);
+            self.phase = Phase::Emitted(now);
+        }
+    }
+
+    /// The transport took bytes; `all` says that nothing is left. While output lies in front of the PING, a peer
+    /// that reads slowly is alive, and the time-out starts again.
+    pub(crate) fn written(&mut self, all: bool, now: Instant) {
+        if matches!(self.phase, Phase::Emitted(_)) {
+            self.phase = if all {
+                Phase::Waiting(now)
+            } else {
+                Phase::Emitted(now)
+            };
         }
     }
 
@@ -140,7 +154,7 @@ impl KeepAlive {
         match self.phase {
             Phase::Quiet => self.last_heard.checked_add(interval),
             Phase::Asked => None,
-            Phase::Waiting(sent) => sent.checked_add(self.timeout),
+            Phase::Emitted(since) | Phase::Waiting(since) => since.checked_add(self.timeout),
         }
     }
 
@@ -154,7 +168,7 @@ impl KeepAlive {
                 Some(KeepAliveAction::Ping)
             }
             Phase::Asked => None,
-            Phase::Waiting(_) => Some(KeepAliveAction::Expire),
+            Phase::Emitted(_) | Phase::Waiting(_) => Some(KeepAliveAction::Expire),
         }
     }
 }
@@ -201,6 +215,14 @@ mod tests {
         assert_eq!(keep_alive.expired(start + 104 * second), None);
         assert_eq!(
             keep_alive.expired(start + 105 * second),
+            Some(KeepAliveAction::Expire)
+        );
+        keep_alive.written(false, start + 103 * second);
+        assert_eq!(keep_alive.expired(start + 107 * second), None);
+        keep_alive.written(true, start + 107 * second);
+        keep_alive.written(true, start + 110 * second);
+        assert_eq!(
+            keep_alive.expired(start + 112 * second),
             Some(KeepAliveAction::Expire)
         );
         keep_alive.heard(start + 105 * second);

@@ -44,6 +44,12 @@ impl Session {
         self.keep_alive.heard(now);
     }
 
+    /// The transport took emitted bytes; `all` says that nothing emitted is left to be written. Optional: it makes
+    /// the keep-alive time-out count from when its PING was written, not from when it was emitted.
+    pub fn handle_write(&mut self, all: bool, now: Instant) {
+        self.keep_alive.written(all, now);
+    }
+
     /// A frame, or a piece of a DATA frame, has arrived. A violation that ends the session is handled here:
     /// GOAWAY is queued and every stream fails.
     pub fn handle_frame(&mut self, frame: Received, now: Instant) {

@@ -335,6 +335,12 @@ impl Session {
         self.refuses_open().is_some()
     }
 
+    /// Whether no stream of the peer will be handed out any more, except those that wait to be accepted.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lifecycle.is_draining()
+    }
+
     /// Whether the session is over: no further frame is handled.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -120,7 +120,7 @@ impl RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        drop(self.shared.with(|state| state.session.drop_recv(self.key)));
+        self.shared.drop_recv(self.key);
     }
 }
 

@@ -167,14 +167,15 @@ impl SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        let panicking = std::thread::panicking();
-        drop(self.shared.with(|state| {
-            if panicking && !state.session.is_finished_sending(self.key) {
-                // Whoever was writing has failed, which the peer should know from a mere cancel.
-                state.session.reset(self.key, ResetStatus::INTERNAL_ERROR);
-            }
-            state.session.drop_send(self.key);
-        }));
+        if std::thread::panicking() {
+            // Whoever was writing has failed, which the peer should know from a mere cancel.
+            drop(self.shared.with(|state| {
+                if !state.session.is_finished_sending(self.key) {
+                    state.session.reset(self.key, ResetStatus::INTERNAL_ERROR);
+                }
+            }));
+        }
+        self.shared.drop_send(self.key);
     }
 }
 

@@ -4,6 +4,8 @@ use http::{Method, Request, Response, StatusCode, Version};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::request::RequestHead;
+use super::response::ResponseHead;
 use super::*;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
