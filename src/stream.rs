@@ -44,7 +44,7 @@ pub use self::recv::RecvStream;
 pub use self::send::SendStream;
 pub use crate::session::OpenOptions;
 
-use crate::conn::{self, Clock, Driver, Shared, TokioClock};
+use crate::conn::{self, Clock, Driver, Shared, State, TokioClock};
 use crate::error::{Error, Result};
 use crate::frame::{GoAwayStatus, Priority, ResetStatus, Role, StreamId};
 use crate::headers::HeaderBlock;
@@ -200,7 +200,7 @@ impl Session {
                 drop(self.0.with(|state| state.forget_ping(self.1)));
             }
         }
-        let id = self.shared.with(|state| state.start_ping())??;
+        let id = self.shared.with(State::start_ping)??;
         let guard = Guard(&self.shared, id);
         poll_fn(
             |cx| match guard.0.with(|state| state.poll_ping(id, cx.waker())) {

@@ -13,10 +13,10 @@ use futures_util::StreamExt;
 use tower_http::services::ServeDir;
 
 /// How many chunks the streamed route sends, and how long each is.
-pub const CHUNKS: u8 = 50;
-pub const CHUNK: usize = 4096;
+pub(crate) const CHUNKS: u8 = 50;
+pub(crate) const CHUNK: usize = 4096;
 
-pub fn router(directory: &Path) -> Router {
+pub(crate) fn router(directory: &Path) -> Router {
     Router::new()
         .route("/json/{number}", get(json))
         .route("/echo", post(echo))

@@ -22,28 +22,28 @@ const WHOLE_FILE_MAX: u64 = 4 << 20;
 
 /// A file of the directory, with its bytes to compare.
 #[derive(Clone)]
-pub struct File {
+pub(crate) struct File {
     url_path: String,
     bytes: Bytes,
 }
 
 /// What was done of one kind.
 #[derive(Default)]
-pub struct Row {
-    pub kind: &'static str,
-    pub requests: usize,
-    pub bytes: u64,
-    pub slowest: Duration,
+pub(crate) struct Row {
+    pub(crate) kind: &'static str,
+    pub(crate) requests: usize,
+    pub(crate) bytes: u64,
+    pub(crate) slowest: Duration,
 }
 
-pub struct Report {
-    pub rows: Vec<Row>,
-    pub elapsed: Duration,
-    pub round_trip: Duration,
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) elapsed: Duration,
+    pub(crate) round_trip: Duration,
 }
 
 /// Up to ten readable files of a directory.
-pub fn pick_files(directory: &Path) -> Result<Vec<File>, BoxError> {
+pub(crate) fn pick_files(directory: &Path) -> Result<Vec<File>, BoxError> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
@@ -200,7 +200,7 @@ async fn fetch(
     })
 }
 
-pub async fn run(address: SocketAddr, files: Vec<File>) -> Result<Report, BoxError> {
+pub(crate) async fn run(address: SocketAddr, files: Vec<File>) -> Result<Report, BoxError> {
     let io = tokio::net::TcpStream::connect(address).await?;
     io.set_nodelay(true)?;
     let (client, connection) =

@@ -2,7 +2,7 @@
 
 use crate::load::Report;
 
-pub fn print(report: &Report) {
+pub(crate) fn print(report: &Report) {
     println!();
     println!(
         "{:<24} {:>8} {:>12} {:>14}",

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::clock::{Clock, Sleep, TokioClock};
 pub(crate) use self::driver::Driver;
-pub(crate) use self::shared::Shared;
+pub(crate) use self::shared::{Shared, State};
 
 use crate::frame::Role;
 use crate::session::{Config, Session};

@@ -91,9 +91,7 @@ impl RecvStream {
     /// HEADERS of the peer that have arrived and were not taken, the oldest first. After the end of the data,
     /// these are the trailers.
     pub fn take_headers(&mut self) -> Option<HeaderBlock> {
-        self.with(|session, key| session.take_headers(key))
-            .ok()
-            .flatten()
+        self.with(Session::take_headers).ok().flatten()
     }
 
     /// Tells how many bytes the peer will send in all: it gets no WINDOW_UPDATE that it will never need.

@@ -152,7 +152,7 @@ impl SendStream {
     ///
     /// The stream's own error if it ended early.
     pub fn finish(&mut self) -> Result<()> {
-        self.with(|session, key| session.finish(key))
+        self.with(Session::finish)
     }
 
     /// Resets the stream, both directions: RST_STREAM with this status; what was queued is dropped.
@@ -168,7 +168,7 @@ impl SendStream {
 impl Drop for SendStream {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Whoever was writing has failed, which the peer should know from a mere cancel.
+            // Whoever was writing has failed: the peer should know it from a mere cancel.
             drop(self.shared.with(|state| {
                 if !state.session.is_finished_sending(self.key) {
                     state.session.reset(self.key, ResetStatus::INTERNAL_ERROR);

@@ -407,7 +407,7 @@ fn faulty_blocks_end_their_stream_only() {
     let mut peer = Solo::client();
     for (frame, status) in [
         (
-            Received::SynReply(faulty(id(1), malformed.clone())),
+            Received::SynReply(faulty(id(1), malformed)),
             "PROTOCOL_ERROR",
         ),
         (

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::request::RequestHead;
 use super::response::ResponseHead;
 use super::*;
+use crate::headers::BlockLimits;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -14,12 +15,19 @@ fn date() -> HeaderValue {
     HeaderValue::from_static(DATE)
 }
 
+/// A received block: unlike the builder it takes NUL-joined values and whatever else the codec lets through.
 fn block(fields: &[(&str, &str)]) -> HeaderBlock {
-    let mut out = HeaderBlock::builder();
-    for (name, value) in fields {
-        out.push(name, value.as_bytes()).unwrap();
+    let word = |n: usize| u32::try_from(n).unwrap().to_be_bytes();
+    let mut plain = word(fields.len()).to_vec();
+    for text in fields.iter().flat_map(|(name, value)| [name, value]) {
+        plain.extend_from_slice(&word(text.len()));
+        plain.extend_from_slice(text.as_bytes());
     }
-    out.finish()
+    let limits = BlockLimits {
+        max_list_size: usize::MAX,
+        max_values: usize::MAX,
+    };
+    HeaderBlock::parse(crate::frame::Version::Spdy31, plain.into(), &limits).unwrap()
 }
 
 fn text<'a>(block: &'a HeaderBlock, name: &str) -> Option<&'a str> {
