@@ -297,6 +297,9 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(());
         };
+        if stream.send.fin_sent {
+            return Ok(());
+        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
@@ -316,7 +319,8 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
-        if stream.send.finish == Finish::Done && stream.error.is_none() {
+        // A reset behind our FIN, be it ours because nobody reads, takes nothing away from what was sent.
+        if stream.send.fin_sent || (stream.send.finish == Finish::Done && stream.error.is_none()) {
             return Ok(true);
         }
         if let Some(error) = &stream.error {
@@ -386,7 +390,7 @@ impl Session {
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
-        if stream.is_closed() || !stream.own || stream.recv.ended {
+        if !stream.awaits_reply() {
             return Err(Error::user("no SYN_REPLY is to come on this stream"));
         }
         stream.recv.reply_interest = true;
@@ -397,6 +401,28 @@ impl Session {
     /// [`read`](Self::read).
     pub fn take_headers(&mut self, key: Key) -> Option<HeaderBlock> {
         self.store.get_mut(key)?.recv.headers.pop_front()
+    }
+
+    /// Takes the next HEADERS of the peer; `Some(None)` says that none will come, `None` registers interest.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own error, behind all HEADERS that arrived before it.
+    pub fn poll_headers(&mut self, key: Key) -> Result<Option<Option<HeaderBlock>>, Error> {
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(Some(None));
+        };
+        if let Some(headers) = stream.recv.headers.pop_front() {
+            return Ok(Some(Some(headers)));
+        }
+        if stream.recv.ended || !stream.state.is_recv_open() {
+            return match &stream.error {
+                Some(error) if !stream.recv.ended => Err(error.clone()),
+                _ => Ok(Some(None)),
+            };
+        }
+        stream.recv.interest = true;
+        Ok(None)
     }
 
     /// Whether bytes or HEADERS of the stream may still come, or wait to be read.
