@@ -9,9 +9,8 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::BoxError;
-use super::body::into_error;
 use super::message::trailers_to_block;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
 use crate::stream::SendStream;
@@ -100,7 +99,9 @@ where
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
                     this.send.reset(*this.failure);
-                    return Poll::Ready(Err(into_error(error)));
+                    // Wrapped even if it is one of ours, from another connection: it must not pass for the end of this
+                    // stream.
+                    return Poll::Ready(Err(Error::body("the body failed", error)));
                 }
             };
             match frame.into_data() {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -198,7 +199,13 @@ where
             tracing::debug!(stream = %accepted.id, "headers that concern one hop were left out of the request");
         }
         responder.set_method(head.request.method());
-        let body = if accepted.fin && head.content_length.unwrap_or(0) == 0 {
+        // FIN alone says little: DATA may have arrived in front of it, in the same batch.
+        let body = if accepted.fin && recv.is_end() {
+            if head.content_length.is_some_and(|length| length > 0) {
+                // Section 3.2.1: the body is not as long as content-length says.
+                tracing::debug!(stream = %accepted.id, "the request has a content-length and no body");
+                return responder.refuse(http::StatusCode::BAD_REQUEST);
+            }
             Body::empty()
         } else {
             let verdict = head.content_length.map(|_| Arc::new(Verdict::default()));
@@ -210,8 +217,13 @@ where
             ))
         };
         let request = head.request.map(|()| body);
-        self.exec
-            .execute(StreamTask::new(self.service.call(request), responder));
+        // A panic in a service is the end of its stream, not of the connection. What it leaves behind in the service is
+        // what a panic in one of its futures would leave.
+        let call = AssertUnwindSafe(|| self.service.call(request));
+        match std::panic::catch_unwind(call) {
+            Ok(future) => self.exec.execute(StreamTask::new(future, responder)),
+            Err(_) => responder.fail(&"it has panicked"),
+        }
     }
 }
 
