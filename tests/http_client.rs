@@ -84,7 +84,8 @@ async fn a_get_is_one_syn_stream_with_fin() {
             "x-a=1",
         ]
     );
-    peer.send(reply(1, "200 OK").header("set-cookie", "c=3").fin()).await;
+    peer.send(reply(1, "200 OK").header("set-cookie", "c=3").fin())
+        .await;
     let response = within("the response", response).await.unwrap().unwrap();
     assert_eq!(response.headers()["set-cookie"], "c=3");
     assert!(http_body::Body::is_end_stream(response.body()));
@@ -178,7 +179,8 @@ async fn a_wrong_content_length_of_a_response_is_ignored() {
     for (stream, length) in [(1, "3"), (3, "100"), (5, "many")] {
         let response = spawn(send.send_request(get_request()));
         expect_request(&mut peer, stream).await;
-        peer.send(reply(stream, "200").header("content-length", length)).await;
+        peer.send(reply(stream, "200").header("content-length", length))
+            .await;
         let response = within("the response", response).await.unwrap().unwrap();
         peer.send(data(stream, "12345").fin()).await;
         assert_eq!(bytes_of(response.into_body()).await, "12345");
@@ -193,9 +195,14 @@ async fn a_body_far_longer_than_its_content_length_does_not_hang() {
     for (stream, length) in [(1, "10"), (3, "65536")] {
         let response = spawn(send.send_request(get_request()));
         expect_request(&mut peer, stream).await;
-        peer.send(reply(stream, "200").header("content-length", length)).await;
+        peer.send(reply(stream, "200").header("content-length", length))
+            .await;
         let body = spawn(bytes_of(
-            within("the response", response).await.unwrap().unwrap().into_body(),
+            within("the response", response)
+                .await
+                .unwrap()
+                .unwrap()
+                .into_body(),
         ));
         let mut window = 64 << 10;
         for _ in 0..20 {
@@ -222,7 +229,8 @@ async fn a_late_reset_behind_the_whole_body_is_its_end() {
     for (stream, length, clean) in [(1, "5", true), (3, "6", false)] {
         let response = spawn(send.send_request(get_request()));
         expect_request(&mut peer, stream).await;
-        peer.send(reply(stream, "200").header("content-length", length)).await;
+        peer.send(reply(stream, "200").header("content-length", length))
+            .await;
         peer.send(data(stream, "12345")).await;
         peer.send(rst(stream, ResetStatus::INVALID_STREAM)).await;
         let response = within("the response", response).await.unwrap().unwrap();
@@ -252,7 +260,11 @@ async fn a_reset_in_the_body_is_an_error_and_never_its_end() {
         assert!(response.as_mut().now_or_never().is_none());
         expect_request(&mut peer, stream).await;
         peer.send(reply(stream, "200")).await;
-        let early = if at_once { None } else { Some(within("the response", response.as_mut()).await) };
+        let early = if at_once {
+            None
+        } else {
+            Some(within("the response", response.as_mut()).await)
+        };
         peer.send(data(stream, "half")).await;
         peer.send(rst(stream, ResetStatus::CANCEL)).await;
         settle().await;
@@ -265,7 +277,10 @@ async fn a_reset_in_the_body_is_an_error_and_never_its_end() {
         let half = within("data", body.frame()).await.unwrap().unwrap();
         assert_eq!(half.into_data().unwrap(), "half");
         assert!(!http_body::Body::is_end_stream(&body));
-        let error = within("the error", body.frame()).await.unwrap().unwrap_err();
+        let error = within("the error", body.frame())
+            .await
+            .unwrap()
+            .unwrap_err();
         assert_eq!(error.reset_status(), Some(ResetStatus::CANCEL));
         assert!(error.is_remote());
     }
@@ -298,7 +313,11 @@ async fn a_lost_connection_fails_every_response_and_body() {
         expect_request(&mut peer, 5).await;
         peer.send(reply(1, "200")).await;
         peer.send(data(1, "half")).await;
-        let mut body = within("the response", first).await.unwrap().unwrap().into_body();
+        let mut body = within("the response", first)
+            .await
+            .unwrap()
+            .unwrap()
+            .into_body();
         if cut {
             peer.fail(ErrorKind::ConnectionReset);
         } else {
@@ -306,14 +325,19 @@ async fn a_lost_connection_fails_every_response_and_body() {
         }
         let half = within("data", body.frame()).await.unwrap().unwrap();
         assert_eq!(half.into_data().unwrap(), "half");
-        let error = within("the error", body.frame()).await.unwrap().unwrap_err();
+        let error = within("the error", body.frame())
+            .await
+            .unwrap()
+            .unwrap_err();
         assert!(error.is_closed() && !error.is_retryable(), "{error}");
         for response in [second, third] {
             let error = within("the response", response).await.unwrap().unwrap_err();
             assert!(error.is_closed() && !error.is_retryable(), "{error}");
         }
         assert!(send.is_closed());
-        let error = within("a late request", send.send_request(get_request())).await.unwrap_err();
+        let error = within("a late request", send.send_request(get_request()))
+            .await
+            .unwrap_err();
         assert!(error.is_retryable(), "{error}");
         within("readiness", send.ready()).await.unwrap_err();
         within("the driver", driver).await.unwrap().unwrap_err();
@@ -340,7 +364,10 @@ async fn refused_requests_come_back_whole() {
     let mut error = within("the response", response).await.unwrap().unwrap_err();
     assert!(error.error().is_retryable());
     let request = error.take_request().unwrap();
-    assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/"));
+    assert_eq!(
+        (request.method(), request.uri().path()),
+        (&Method::GET, "/")
+    );
     assert_eq!(request.headers()["x-a"], "1");
 
     // The body was read: the request is retryable, but does not come back.
@@ -355,16 +382,17 @@ async fn refused_requests_come_back_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn go_away_gives_back_what_was_not_processed() {
-    let (mut send, driver, mut peer) = client_of::<Untouched>(
-        Config::client().initial_max_open_streams(2),
-    )
-    .await;
+    let (mut send, driver, mut peer) =
+        client_of::<Untouched>(Config::client().initial_max_open_streams(2)).await;
     let request = || Request::post(URI).body(Untouched::default()).unwrap();
-    let responses: Vec<_> = (0..4).map(|_| spawn(send.try_send_request(request()))).collect();
+    let responses: Vec<_> = (0..4)
+        .map(|_| spawn(send.try_send_request(request())))
+        .collect();
     for stream in [1, 3] {
         expect_request(&mut peer, stream).await;
-        peer.expect(data(stream, "x")).await;
-        peer.expect(data(stream, "").fin()).await;
+    }
+    for stream in [1, 3] {
+        peer.expect(data(stream, "x").fin()).await;
     }
     // 5 and 7 wait for a slot.
     peer.expect_quiet().await;
@@ -381,7 +409,9 @@ async fn go_away_gives_back_what_was_not_processed() {
         assert!(!error.take_request().unwrap().into_body().polled);
     }
     assert!(send.is_closed());
-    let mut error = within("a late one", send.try_send_request(request())).await.unwrap_err();
+    let mut error = within("a late one", send.try_send_request(request()))
+        .await
+        .unwrap_err();
     assert!(error.error().is_retryable() && error.take_request().is_some());
     // What is below the last good id goes on; then the connection ends.
     peer.send(reply(1, "200")).await;
@@ -397,15 +427,20 @@ async fn go_away_gives_back_what_was_not_processed() {
 #[tokio::test(start_paused = true)]
 async fn a_request_dropped_before_it_was_sent_leaves_no_trace() {
     let (mut send, _driver, mut peer) = client().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 1)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 1))
+        .await;
     settle().await;
     let first = spawn(send.send_request(get_request()));
     expect_request(&mut peer, 1).await;
     let mut dropped = Box::pin(send.send_request(get_request()));
     assert!(dropped.as_mut().now_or_never().is_none());
-    let last = spawn(send.send_request(
-        Request::get("http://example.com/last").body(empty()).unwrap(),
-    ));
+    let last = spawn(
+        send.send_request(
+            Request::get("http://example.com/last")
+                .body(empty())
+                .unwrap(),
+        ),
+    );
     settle().await;
     drop(dropped);
     peer.expect_quiet().await;
@@ -543,9 +578,12 @@ async fn a_failing_upload_is_the_error_of_its_request() {
 #[tokio::test(start_paused = true)]
 async fn requests_queue_behind_the_limit_of_the_peer() {
     let (mut send, _driver, mut peer) = client().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 2)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 2))
+        .await;
     settle().await;
-    let responses: Vec<_> = (0..5).map(|_| spawn(send.send_request(get_request()))).collect();
+    let responses: Vec<_> = (0..5)
+        .map(|_| spawn(send.send_request(get_request())))
+        .collect();
     expect_request(&mut peer, 1).await;
     expect_request(&mut peer, 3).await;
     peer.expect_quiet().await;
@@ -563,7 +601,8 @@ async fn requests_queue_behind_the_limit_of_the_peer() {
 #[tokio::test(start_paused = true)]
 async fn readiness_ends_at_the_limit_and_a_hundred_more() {
     let (mut send, _driver, mut peer) = client().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 3)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 3))
+        .await;
     settle().await;
     let mut responses = Vec::new();
     for _ in 0..103 {
@@ -581,7 +620,11 @@ async fn readiness_ends_at_the_limit_and_a_hundred_more() {
     });
     settle().await;
     assert!(!waiting.is_finished());
-    // Dropping one that waits makes room.
+    // First come, first served: one that gives up its place makes way.
+    drop(clone);
+    settle().await;
+    assert!(!waiting.is_finished());
+    // Dropping a request that waits makes room.
     responses.pop().unwrap().abort();
     within("readiness", waiting).await.unwrap();
 }
@@ -589,7 +632,8 @@ async fn readiness_ends_at_the_limit_and_a_hundred_more() {
 #[tokio::test(start_paused = true)]
 async fn an_unused_reservation_goes_back() {
     let (mut send, _driver, mut peer) = client().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 0)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 0))
+        .await;
     settle().await;
     let mut clones: Vec<_> = (0..100).map(|_| send.clone()).collect();
     for clone in &mut clones {
@@ -604,7 +648,9 @@ async fn an_unused_reservation_goes_back() {
     let mut clone = clones.pop().unwrap();
     let waiting = spawn(async move { clone.ready().await.map(|()| clone) });
     let request = Request::get("/no-host").body(empty()).unwrap();
-    let error = within("the error", send.send_request(request)).await.unwrap_err();
+    let error = within("the error", send.send_request(request))
+        .await
+        .unwrap_err();
     assert!(error.is_user() && !error.is_retryable(), "{error}");
     within("readiness", waiting).await.unwrap().unwrap();
     peer.expect_quiet().await;
@@ -615,13 +661,21 @@ async fn a_request_that_cannot_be_sent_is_a_user_error() {
     let (mut send, _driver, mut peer) = client().await;
     let bad = [
         Request::get("/").body(empty()).unwrap(),
-        Request::get("*").header("host", "example.com").body(empty()).unwrap(),
-        Request::post(URI).header("content-length", "7").body(full("x")).unwrap(),
+        Request::get("*")
+            .header("host", "example.com")
+            .body(empty())
+            .unwrap(),
+        Request::post(URI)
+            .header("content-length", "7")
+            .body(full("x"))
+            .unwrap(),
         Request::connect("example.com:443").body(empty()).unwrap(),
     ];
     for request in bad {
         let what = format!("{request:?}");
-        let error = within("the error", send.send_request(request)).await.unwrap_err();
+        let error = within("the error", send.send_request(request))
+            .await
+            .unwrap_err();
         assert!(error.is_user(), "{what}: {error}");
     }
     peer.expect_quiet().await;
@@ -664,7 +718,10 @@ async fn a_ping_measures_and_fails_with_its_connection() {
     tokio::time::sleep(Duration::from_millis(30)).await;
     peer.send(ping(echo)).await;
     let time = within("the echo", time).await.unwrap().unwrap();
-    assert!(time >= Duration::from_millis(30) && time < Duration::from_millis(60), "{time:?}");
+    assert!(
+        time >= Duration::from_millis(30) && time < Duration::from_millis(60),
+        "{time:?}"
+    );
     let lost = measure(&send);
     ping_of(&mut peer).await;
     driver.abort();
@@ -687,13 +744,17 @@ async fn the_connection_ends_with_its_last_sender_and_stream() {
     peer.expect_end().await;
     peer.close();
     within("the driver", driver).await.unwrap().unwrap();
-    assert_eq!(bytes_of(response.into_body()).await, "behind the last sender");
+    assert_eq!(
+        bytes_of(response.into_body()).await,
+        "behind the last sender"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_response_that_waits_for_a_slot_keeps_the_connection() {
     let (mut send, driver, mut peer) = client().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 0)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 0))
+        .await;
     settle().await;
     let mut others: Vec<_> = (0..100).map(|_| send.clone()).collect();
     for other in &mut others {
@@ -706,7 +767,8 @@ async fn a_response_that_waits_for_a_slot_keeps_the_connection() {
     drop(others);
     settle().await;
     peer.expect_quiet().await;
-    peer.send(settings().set(SettingId::MaxConcurrentStreams, 1)).await;
+    peer.send(settings().set(SettingId::MaxConcurrentStreams, 1))
+        .await;
     expect_request(&mut peer, 1).await;
     peer.send(reply(1, "200").fin()).await;
     within("the response", response).await.unwrap().unwrap();
@@ -724,10 +786,15 @@ async fn responses_without_a_body_have_none() {
         (3, Method::GET, "204"),
         (5, Method::GET, "304"),
     ] {
-        let request = Request::builder().method(method).uri(URI).body(empty()).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(URI)
+            .body(empty())
+            .unwrap();
         let response = spawn(send.send_request(request));
         expect_request(&mut peer, stream).await;
-        peer.send(reply(stream, status).header("content-length", "42").fin()).await;
+        peer.send(reply(stream, status).header("content-length", "42").fin())
+            .await;
         let response = within("the response", response).await.unwrap().unwrap();
         assert_eq!(response.headers()["content-length"], "42");
         assert!(http_body::Body::is_end_stream(response.body()));
@@ -739,7 +806,8 @@ async fn responses_without_a_body_have_none() {
 #[tokio::test(start_paused = true)]
 async fn a_window_of_zero_leaves_the_body_untouched_until_it_opens() {
     let (mut send, _driver, mut peer) = client_of::<Untouched>(Config::client()).await;
-    peer.send(settings().set(SettingId::InitialWindowSize, 0)).await;
+    peer.send(settings().set(SettingId::InitialWindowSize, 0))
+        .await;
     settle().await;
     let request = Request::post(URI).body(Untouched::default()).unwrap();
     let response = spawn(send.try_send_request(request));
@@ -753,8 +821,7 @@ async fn a_window_of_zero_leaves_the_body_untouched_until_it_opens() {
     let _response = spawn(send.try_send_request(request));
     expect_request(&mut peer, 3).await;
     peer.send(window_update(3, 1)).await;
-    peer.expect(data(3, "x")).await;
-    peer.expect(data(3, "").fin()).await;
+    peer.expect(data(3, "x").fin()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -780,9 +847,12 @@ async fn response_trailers_are_the_last_frame() {
             peer.send(headers(stream).header("x-early", "1")).await;
             peer.send(data(stream, "ta")).await;
         }
-        peer.send(headers(stream).header("grpc-status", "0").fin()).await;
+        peer.send(headers(stream).header("grpc-status", "0").fin())
+            .await;
         let response = within("the response", response).await.unwrap().unwrap();
-        let body = within("the body", response.into_body().collect()).await.unwrap();
+        let body = within("the body", response.into_body().collect())
+            .await
+            .unwrap();
         let trailers = body.trailers().unwrap();
         assert_eq!(trailers["grpc-status"], "0");
         assert_eq!(trailers.contains_key("x-early"), with_data);
@@ -817,7 +887,9 @@ async fn graceful_shutdown_of_a_client_finishes_what_is_under_way() {
     stop.send(()).unwrap();
     peer.expect(go_away(0, GoAwayStatus::OK)).await;
     assert!(send.is_closed());
-    let error = within("a late one", send.send_request(get_request())).await.unwrap_err();
+    let error = within("a late one", send.send_request(get_request()))
+        .await
+        .unwrap_err();
     assert!(error.is_retryable());
     peer.send(reply(1, "200").fin()).await;
     within("the response", response).await.unwrap().unwrap();
