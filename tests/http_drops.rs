@@ -11,14 +11,15 @@
 mod http_support;
 mod support;
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use http_support::*;
-use spdy::Body;
 use spdy::client::SendRequest;
+use spdy::{Body, Config};
 use support::PATIENCE;
 use tokio::runtime::Handle;
 use tokio::spawn;
@@ -127,6 +128,9 @@ async fn serve(
     Ok(Response::new(counted_body(&census, &mut random)))
 }
 
+/// How many responses came; the test would prove little if all requests failed.
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+
 async fn one_request(mut send: SendRequest<AnyBody>, census: Census, mut random: Random) {
     let request = Request::post("http://example.com/").body(counted_body(&census, &mut random));
     if random.below(2) == 0 && send.ready().await.is_err() {
@@ -135,6 +139,7 @@ async fn one_request(mut send: SendRequest<AnyBody>, census: Census, mut random:
     let mut reading = random.clone();
     let exchange = async {
         if let Ok(response) = send.send_request(request.unwrap()).await {
+            ANSWERED.fetch_add(1, Ordering::Relaxed);
             read(response.into_body(), &mut reading).await;
         }
     };
@@ -163,12 +168,21 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 async fn one_connection(census: Census, seed: u64) {
     let mut random = Random(seed);
     let services = census.clone();
-    let seeds = std::sync::atomic::AtomicU64::new(random.next());
-    let (send, client, server) = both(move |request: Request<Body>| {
-        let seed = seeds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let seeds = AtomicU64::new(random.next());
+    let service = move |request: Request<Body>| {
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
         serve(request, services.clone(), Random(seed))
-    })
-    .await;
+    };
+    // Small windows, so that most streams block somewhere, and few streams, so that requests queue.
+    let window = |random: &mut Random| 1 << (13 + random.below(6));
+    let client = Config::client()
+        .initial_stream_window_size(window(&mut random))
+        .initial_connection_window_size(1 << 16);
+    let server = Config::server()
+        .initial_stream_window_size(window(&mut random))
+        .initial_connection_window_size(1 << 16)
+        .max_concurrent_streams(if random.below(2) == 0 { 8 } else { 200 });
+    let (send, client, server) = both_with(client, server, service).await;
     let end = random.below(4);
     let killer = {
         let (client, server) = (client.abort_handle(), server.abort_handle());
@@ -235,5 +249,11 @@ fn ten_thousand_requests_dropped_at_random_leave_nothing() {
         let tasks = || Handle::current().metrics().num_alive_tasks();
         until("tasks are left", || tasks() == 0).await;
         until("services or bodies are left", || census.count() == 0).await;
+        let answered = ANSWERED.load(Ordering::Relaxed);
+        assert!(
+            answered > 2000,
+            "only {answered} of {} were answered",
+            CONNECTIONS * REQUESTS
+        );
     });
 }

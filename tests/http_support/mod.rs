@@ -87,11 +87,32 @@ where
     E: Into<BoxError>,
     Q: 'static,
 {
+    both_with(Config::client(), Config::server(), service).await
+}
+
+/// As [`both`], with options.
+pub(crate) async fn both_with<F, R, B, E, Q>(
+    client: Config,
+    server: Config,
+    service: F,
+) -> (SendRequest<Q>, Driver, Driver)
+where
+    F: Fn(Request<Body>) -> R + Send + 'static,
+    R: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    E: Into<BoxError>,
+    Q: 'static,
+{
     let (a, b) = tokio::io::duplex(64 * 1024);
     let connection = server::Builder::new(TokioExecutor::new())
+        .config(server)
         .serve_connection(TokioIo::new(b), service_fn(service));
     let serving = spawn(connection);
-    let (send, connection) = client::handshake(TokioExecutor::new(), TokioIo::new(a))
+    let (send, connection) = client::Builder::new(TokioExecutor::new())
+        .config(client)
+        .handshake(TokioIo::new(a))
         .await
         .unwrap();
     (send, spawn(connection), serving)
