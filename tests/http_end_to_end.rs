@@ -338,7 +338,7 @@ async fn a_failure_behind_a_proxy_is_never_a_clean_end() {
     // The outer server passes on the body of an inner connection, which dies half-way.
     let (inner, answer) = channel();
     let answer = std::sync::Mutex::new(Some(answer));
-    let (mut to_inner, _inner_client, inner_server) = both(move |_| {
+    let (to_inner, _inner_client, inner_server) = both(move |_| {
         let body = answer.lock().unwrap().take().unwrap();
         async { Ok::<_, Infallible>(Response::new(body)) }
     })

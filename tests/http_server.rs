@@ -39,19 +39,17 @@ type Fed = (
     oneshot::Sender<Result<Response<AnyBody>, BoxError>>,
 );
 
+type Answer = futures_util::future::BoxFuture<'static, Result<Response<AnyBody>, BoxError>>;
+
 fn fed() -> (
-    impl Fn(
-        Request<Body>,
-    ) -> futures_util::future::BoxFuture<'static, Result<Response<AnyBody>, BoxError>>
-    + Send
-    + 'static,
+    impl Fn(Request<Body>) -> Answer + Send + 'static,
     mpsc::UnboundedReceiver<Fed>,
 ) {
     let (requests, receiver) = mpsc::unbounded_channel();
     let service = move |request| {
         let (answer, answered) = oneshot::channel();
         requests.send((request, answer)).unwrap();
-        let future: futures_util::future::BoxFuture<'static, _> =
+        let future: Answer =
             Box::pin(async move { answered.await.unwrap_or_else(|gone| Err(gone.into())) });
         future
     };
@@ -546,7 +544,7 @@ async fn expect_alive_with_updates(peer: &mut Peer, ping_id: u32, look: impl Fn(
     loop {
         match within("a frame", peer.recv()).await.unwrap() {
             Frame::WindowUpdate(update) => {
-                look(update.id.map(spdy::frame::StreamId::get), update.delta)
+                look(update.id.map(spdy::frame::StreamId::get), update.delta);
             }
             Frame::Ping(id) if id == ping_id => return,
             other => panic!("unexpected {other:?}"),
