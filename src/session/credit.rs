@@ -37,12 +37,13 @@ impl Session {
             return;
         }
         // No credit that the announced length makes needless: node answers one for a stream that it has finished
-        // with RST_STREAM.
+        // with RST_STREAM. But a length can be wrong: a peer that stands at a window of 0 without having ended gets its
+        // credit, or its stream would hang for good.
         let rest = stream
             .recv
             .expected
             .map(|total| total.saturating_sub(stream.recv.received));
-        if rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
+        if left > 0 && rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
             return;
         }
         self.credit.push_back(&mut self.store, key);

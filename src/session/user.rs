@@ -428,11 +428,12 @@ impl Session {
         Ok(None)
     }
 
-    /// Whether bytes or HEADERS of the stream may still come, or wait to be read.
+    /// Whether bytes or HEADERS of the stream may still come, or wait to be read; also when an error waits
+    /// there instead of the peer's end, so that a stream that was cut off never looks whole.
     #[must_use]
     pub fn is_read_open(&self, key: Key) -> bool {
         let open = |stream: &Stream| {
-            (stream.state.is_recv_open() && !stream.recv.ended)
+            (!stream.recv.ended && (stream.state.is_recv_open() || stream.error.is_some()))
                 || !stream.recv.queue.is_empty()
                 || !stream.recv.headers.is_empty()
         };
