@@ -76,8 +76,9 @@ impl Link {
         })
     }
 
-    /// Says GOAWAY and waits a little for the end. A second Ctrl-C does not wait.
-    pub(crate) async fn close(self) {
+    /// Says GOAWAY and waits a little for the end. A second Ctrl-C does not wait. Returns what the connection ended
+    /// with, if that was an error.
+    pub(crate) async fn close(self) -> Option<spdy::Error> {
         let Self {
             client,
             session,
@@ -86,13 +87,19 @@ impl Link {
         session.shutdown();
         drop(client);
         let ended = tokio::select! {
-            ended = timeout(GOODBYE, &mut task) => ended.is_ok(),
-            _ = tokio::signal::ctrl_c() => true,
+            ended = timeout(GOODBYE, &mut task) => ended,
+            _ = tokio::signal::ctrl_c() => return None,
         };
-        if !ended {
-            // An upload that the server did not want, or a server that does not read.
-            session.abort(GoAwayStatus::OK);
-            drop(timeout(GOODBYE / 4, &mut task).await);
+        match ended {
+            Ok(Ok(ended)) => ended.err(),
+            // The task cannot panic, and nobody aborts it.
+            Ok(Err(_)) => None,
+            Err(_) => {
+                // An upload that the server did not want, or a server that does not read.
+                session.abort(GoAwayStatus::OK);
+                drop(timeout(GOODBYE / 4, &mut task).await);
+                None
+            }
         }
     }
 }

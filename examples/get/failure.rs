@@ -67,12 +67,14 @@ impl Failure {
             );
         }
         if error.is_retryable() {
-            let text = format!("{peer} has not processed the request: {why}; try again");
+            // Also when the peer has hung up before the request could be sent.
+            let text = format!(
+                "{peer} has not taken the request: {why}; try again, or check that it speaks SPDY/3.1"
+            );
             return Self::new(Code::Lost, text);
         }
-        if error.is_go_away() && !error.is_remote() {
-            let text = format!("{peer} does not speak SPDY/3.1: {why}; check host and port");
-            return Self::new(Code::NotSpdy, text);
+        if let Some(failure) = Self::not_spdy(peer, error) {
+            return failure;
         }
         if error.is_closed() {
             let text =
@@ -80,6 +82,17 @@ impl Failure {
             return Self::new(Code::Lost, text);
         }
         Self::new(Code::Lost, format!("no reply from {peer}: {why}"))
+    }
+
+    /// A session that this side had to end. A request that comes only then has an error of its own, which says no
+    /// more than that it was not sent.
+    pub(crate) fn not_spdy(peer: &str, error: &spdy::Error) -> Option<Self> {
+        let text = || {
+            let why = chain(error);
+            format!("{peer} does not speak SPDY/3.1: {why}; check host and port")
+        };
+        let ours = error.go_away_status().is_some() && !error.is_remote();
+        ours.then(|| Self::new(Code::NotSpdy, text()))
     }
 
     /// A body that ended early. What has arrived is the output's to say.

@@ -74,12 +74,17 @@ async fn run(args: &Args) -> Result<(), Failure> {
             // When this returns early the work is dropped, which resets its streams with CANCEL.
             let outcome = bounded(limit, work).await;
             let elapsed = started.elapsed();
-            link.close().await;
+            let ended = link.close().await;
             if args.requests.is_some() {
                 let table = report::table(&tally.borrow(), args.parallel, elapsed);
                 output::print(table.as_bytes())?;
             }
-            outcome
+            outcome.map_err(|failure| match ended {
+                Some(error) if failure.code == Code::Lost => {
+                    Failure::not_spdy(&args.target.peer(), &error).unwrap_or(failure)
+                }
+                _ => failure,
+            })
         }
         Err(failure) => Err(failure),
     };
