@@ -63,10 +63,12 @@ pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
 
+#[cfg(feature = "stream")]
+pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};
 pub use self::headers::HeaderCompression;
 #[cfg(feature = "http")]
-pub use self::http::Body;
+pub use self::http::{Body, PendingTunnel, Tunnel};
 #[cfg(feature = "server")]
 pub use self::server::{serve, serve_with};
 pub use self::session::{Config, FlowControl, Overflow};

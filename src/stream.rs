@@ -44,7 +44,7 @@ pub use self::recv::RecvStream;
 pub use self::send::SendStream;
 pub use crate::session::OpenOptions;
 
-use crate::conn::{self, Clock, Driver, Shared, State, TokioClock};
+use crate::conn::{self, Clock, Driver, Shared, State, Stats, TokioClock};
 use crate::error::{Error, Result};
 use crate::frame::{GoAwayStatus, Priority, ResetStatus, Role, StreamId};
 use crate::headers::HeaderBlock;
@@ -187,7 +187,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The error that ended the session, or a user error when 100 PINGs are under way.
+    /// The error that ended the session, or a user error when 64 PINGs are under way.
     ///
     /// # Cancel safety
     ///
@@ -249,6 +249,12 @@ impl Session {
         self.shared
             .with(|state| state.session.unread_bytes())
             .unwrap_or(0)
+    }
+
+    /// What the connection has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.with(|state| state.stats).unwrap_or_default()
     }
 
     /// Completes when the session is over: no stream is left or will come.
@@ -381,6 +387,15 @@ impl Drop for Slot {
 #[must_use = "nothing moves unless the connection is polled"]
 pub struct Connection<T> {
     driver: Driver<T>,
+}
+
+impl<T> Connection<T> {
+    /// Names the peer in the tracing span of the connection.
+    pub fn set_peer(&self, peer: impl fmt::Display) {
+        self.driver
+            .span()
+            .record("peer", tracing::field::display(peer));
+    }
 }
 
 impl<T> Future for Connection<T>

@@ -815,6 +815,28 @@ async fn a_finished_sender_may_be_dropped_before_its_bytes_are_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_that_both_sides_have_abandoned_end() {
+    let config = |config: Config| config.initial_stream_window_size(1000);
+    let ((client, a), (server, b)) = pair(config(Config::client()), config(Config::server()));
+    spawn(a);
+    spawn(b);
+    let mut left = open(&client).await;
+    let incoming = within("accept", server.accept()).await.unwrap().unwrap();
+    let right = incoming.reply(HeaderBlock::empty()).unwrap();
+    // Both write more than the window of the other, end their direction, and go.
+    within("reply", left.reply()).await.unwrap();
+    settle().await;
+    for stream in [left, right] {
+        let (mut send, recv) = stream.split();
+        send.send(Bytes::from(vec![1; 5000])).await.unwrap();
+        send.finish().unwrap();
+        drop(recv);
+    }
+    settle().await;
+    assert_eq!((client.stream_count(), server.stream_count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_can_be_taken_up_again() {
     let (session, _driver, mut peer) = ready_server(Config::server()).await;
     let wait = Duration::from_millis(1);

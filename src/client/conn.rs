@@ -111,7 +111,7 @@ impl Builder {
         let session = Session::from_shared(shared);
         let shutdown = Arc::clone(session.shared());
         Ok((
-            SendRequest::new(session, self.spawner.clone()),
+            SendRequest::new(session, self.spawner.clone(), driver.span().clone()),
             Connection {
                 driver,
                 shared: shutdown,
@@ -131,6 +131,13 @@ pub struct Connection<T> {
 }
 
 impl<T> Connection<T> {
+    /// Names the peer in the tracing span of the connection.
+    pub fn set_peer(&self, peer: impl fmt::Display) {
+        self.driver
+            .span()
+            .record("peer", tracing::field::display(peer));
+    }
+
     /// Starts a graceful shutdown and returns at once; go on polling the connection. Requests that were not sent
     /// fail as retryable, those under way finish.
     pub fn graceful_shutdown(self: Pin<&mut Self>) {

@@ -6,6 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Method, Request, Response};
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::request::{Common, TrySendError, detach};
 use crate::error::{Error, Result};
@@ -30,6 +32,7 @@ pub struct TryResponseFuture<B> {
     head: Option<Parts>,
     body: Option<B>,
     stage: Stage<B>,
+    span: Span,
 }
 
 enum Stage<B> {
@@ -71,11 +74,16 @@ impl<B> TryResponseFuture<B> {
                 handle,
             },
         };
+        let span = tracing::debug_span!(
+            parent: &common.span, "stream",
+            id = Empty, method = head.method.as_str(), path = head.uri.path(), status = Empty,
+        );
         Self {
             common,
             head: Some(head),
             body: Some(body),
             stage,
+            span,
         }
     }
 
@@ -103,10 +111,12 @@ where
         let gone = || Error::user("the response future was polled after it had ended");
         let head = self.head.as_ref().ok_or_else(gone)?;
         let body = self.body.as_ref().ok_or_else(gone)?;
-        if head.method == Method::CONNECT {
-            return Err(Error::user("CONNECT is not implemented yet"));
-        }
-        let outgoing = request_to_block(head, body.size_hint().exact())?;
+        let length = if head.method == Method::CONNECT {
+            None
+        } else {
+            body.size_hint().exact()
+        };
+        let outgoing = request_to_block(head, length)?;
         self.common.warning.note(outgoing.stripped);
         let priority = head
             .extensions
@@ -153,6 +163,8 @@ where
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>>> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         if !matches!(self.stage, Stage::Open(_)) {
             let exchange = ready!(self.poll_open(cx))?;
             self.stage = Stage::Open(exchange);
@@ -223,6 +235,11 @@ where
         }
         if head.stripped {
             tracing::debug!("headers that concern one hop were left out of the response");
+        }
+        if !self.span.is_disabled() {
+            self.span
+                .record("id", recv.id().map(crate::frame::StreamId::get));
+            self.span.record("status", head.response.status().as_u16());
         }
         let without_body =
             ResponseBody::of(&method, head.response.status()) == ResponseBody::Forbidden;

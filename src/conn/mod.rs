@@ -3,6 +3,8 @@
 mod clock;
 mod driver;
 mod shared;
+mod stats;
+mod trace;
 mod waiters;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::clock::{Clock, Sleep, TokioClock};
 pub(crate) use self::driver::Driver;
 pub(crate) use self::shared::{Shared, State};
+pub use self::stats::{FrameCounts, Stats};
 
 use crate::frame::Role;
 use crate::session::{Config, Session};
@@ -36,6 +39,9 @@ where
     }
     let session = Session::new(role, config, clock.now());
     let shared = Shared::new(session, clock);
-    let driver = Driver::new(io, Arc::clone(&shared));
+    // A span of its own: the task that happens to poll first is no parent of a connection.
+    let span =
+        tracing::debug_span!(parent: None, "connection", ?role, peer = tracing::field::Empty);
+    let driver = Driver::new(io, Arc::clone(&shared), span);
     (shared, driver)
 }

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
+use super::stats::Stats;
 use super::waiters::{PingWaiter, SlotQueue, WakerList, WakerTable, set_waker};
 use crate::error::{Error, Result};
 use crate::session::{Event, Key, Reservation, Session};
@@ -23,6 +24,8 @@ pub(crate) struct State {
     ending: WakerList,
     /// Wakers that were replaced, to be dropped outside of the lock.
     trash: Vec<Waker>,
+    /// As of the driver's last batch.
+    pub(crate) stats: Stats,
     /// Handles through which streams can be opened or accepted.
     handles: usize,
 }
@@ -45,6 +48,7 @@ impl Shared {
             pings: Vec::new(),
             ending: WakerList::default(),
             trash: Vec::new(),
+            stats: Stats::default(),
             handles: 0,
         };
         Arc::new(Self {

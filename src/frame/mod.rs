@@ -8,6 +8,8 @@ mod settings;
 mod status;
 mod stream_id;
 
+use std::fmt;
+
 use bytes::Bytes;
 
 pub use self::settings::{Setting, SettingId, Settings};
@@ -138,6 +140,24 @@ pub struct WindowUpdate {
     /// How many bytes more the receiver of this frame may send; 1 to 2^31-1 (a received 0 is passed on: the
     /// session judges it).
     pub delta: u32,
+}
+
+impl fmt::Display for GoAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last_good = self.last_good.map_or(0, StreamId::get);
+        write!(f, "GOAWAY last_good={last_good} status={}", self.status)
+    }
+}
+
+impl fmt::Display for WindowUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "WINDOW_UPDATE id={} delta={}",
+            self.id.map_or(0, StreamId::get),
+            self.delta
+        )
+    }
 }
 
 /// A DATA frame to send; never empty without FIN.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// The settings that SPDY/3.1 knows, by their ids (section 2.6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -107,6 +109,19 @@ impl Settings {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.clear {
+            f.write_str("clear ")?;
+        }
+        for (n, (id, setting)) in self.iter().enumerate() {
+            let gap = if n > 0 { " " } else { "" };
+            write!(f, "{gap}{id:?}={}", setting.value)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,8 +3,10 @@
 pub(crate) mod body;
 pub(crate) mod message;
 pub(crate) mod pipe;
+mod tunnel;
 
 pub use self::body::Body;
+pub use self::tunnel::{PendingTunnel, Tunnel};
 
 use crate::frame::Priority;
 

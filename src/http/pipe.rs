@@ -9,6 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::BoxError;
+use super::body::into_error;
 use super::message::trailers_to_block;
 use crate::error::{Error, Result};
 use crate::frame::ResetStatus;
@@ -16,7 +17,7 @@ use crate::headers::HeaderBlock;
 use crate::stream::SendStream;
 
 pin_project! {
-    /// Sends a body, then FIN, on the last DATA or the trailers if it can ride there.
+    /// Sends a body, then FIN, on the last DATA if it can ride there.
     ///
     /// The body is polled only while its stream takes bytes, so what is queued is bounded whatever the body yields,
     /// except that its last chunk is queued whole. Ends early, with an error, when the stream does.
@@ -98,9 +99,17 @@ where
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    this.send.reset(*this.failure);
-                    // Wrapped even if it is one of ours, from another connection: it must not pass for the end of this
-                    // stream.
+                    let error = into_error(error);
+                    let status = if error.is_canceled() {
+                        ResetStatus::CANCEL
+                    } else {
+                        *this.failure
+                    };
+                    this.send.reset(status);
+                    if error.is_body() {
+                        return Poll::Ready(Err(error));
+                    }
+                    // One of ours, from another connection: it must not pass for the end of this stream.
                     return Poll::Ready(Err(Error::body("the body failed", error)));
                 }
             };
@@ -138,11 +147,12 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
-                    return Poll::Ready(if block.is_empty() {
-                        this.send.finish()
-                    } else {
-                        this.send.send_trailers(block)
-                    });
+                    // FIN follows in an empty DATA frame: on HEADERS it is as legal (section 2.6.7), but node's spdy
+                    // does not look for it there, and would wait for the end for ever.
+                    if !block.is_empty() {
+                        this.send.send_headers(block)?;
+                    }
+                    return Poll::Ready(this.send.finish());
                 }
             }
         }

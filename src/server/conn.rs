@@ -9,9 +9,10 @@ use http::{Request, Response};
 use hyper::rt::{Executor, Read, Timer, Write};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
+use tracing::field::Empty;
 
 use super::respond::{Responder, StreamTask};
-use crate::conn::{Clock, Driver, TokioClock, handshake};
+use crate::conn::{Clock, Driver, Stats, TokioClock, handshake};
 use crate::error::Result;
 use crate::frame::{ResetStatus, Role};
 use crate::http::body::{Body, Side, StreamBody, Verdict};
@@ -123,6 +124,19 @@ pub struct Connection<I, S, E> {
 impl<I, S, E> Unpin for Connection<I, S, E> {}
 
 impl<I, S, E> Connection<I, S, E> {
+    /// Names the peer in the tracing span of the connection.
+    pub fn set_peer(&self, peer: impl fmt::Display) {
+        self.driver
+            .span()
+            .record("peer", tracing::field::display(peer));
+    }
+
+    /// What the connection has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.session.stats()
+    }
+
     /// Starts a graceful shutdown and returns at once; go on polling the connection.
     ///
     /// The peer is told with GOAWAY, requests under way, and those that it had sent before it knew, are served
@@ -177,17 +191,17 @@ where
             send.reset(ResetStatus::PROTOCOL_ERROR);
             return;
         }
-        let mut responder = Responder::new(send, Arc::clone(&self.warning));
+        let span = tracing::debug_span!(
+            parent: self.driver.span(), "stream",
+            id = accepted.id.get(), method = Empty, path = Empty, status = Empty,
+        );
+        let mut responder = Responder::new(send, Arc::clone(&self.warning), span.clone());
         let head = match &accepted.headers {
             Ok(block) => request_from_block(block),
             // U-24: a request whose headers pass the limit.
             Err(_) => Err(BadRequest::too_large()),
         };
         let head = match head {
-            Ok(head) if head.request.method() == http::Method::CONNECT => {
-                tracing::debug!(stream = %accepted.id, "CONNECT refused: tunnels are not implemented");
-                return responder.refuse(http::StatusCode::NOT_IMPLEMENTED);
-            }
             Ok(head) => head,
             Err(bad) => {
                 // Section 3.2.1: a request that lacks what it needs is answered with 400.
@@ -198,6 +212,8 @@ where
         if head.stripped {
             tracing::debug!(stream = %accepted.id, "headers that concern one hop were left out of the request");
         }
+        span.record("method", head.request.method().as_str());
+        span.record("path", head.request.uri().path());
         responder.set_method(head.request.method());
         // FIN alone says little: DATA may have arrived in front of it, in the same batch.
         let body = if accepted.fin && recv.is_end() {
@@ -219,9 +235,9 @@ where
         let request = head.request.map(|()| body);
         // A panic in a service is the end of its stream, not of the connection. What it leaves behind in the service is
         // what a panic in one of its futures would leave.
-        let call = AssertUnwindSafe(|| self.service.call(request));
+        let call = AssertUnwindSafe(|| span.in_scope(|| self.service.call(request)));
         match std::panic::catch_unwind(call) {
-            Ok(future) => self.exec.execute(StreamTask::new(future, responder)),
+            Ok(future) => self.exec.execute(StreamTask::new(future, responder, span)),
             Err(_) => responder.fail(&"it has panicked"),
         }
     }

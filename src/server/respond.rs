@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tracing::Span;
 
 use crate::error::Result;
 use crate::frame::ResetStatus;
@@ -35,15 +36,17 @@ pub(crate) struct Responder {
     method: Option<Method>,
     verdict: Option<Arc<Verdict>>,
     warning: Arc<StripWarning>,
+    span: Span,
 }
 
 impl Responder {
-    pub(crate) fn new(send: SendStream, warning: Arc<StripWarning>) -> Self {
+    pub(crate) fn new(send: SendStream, warning: Arc<StripWarning>, span: Span) -> Self {
         Self {
             send: Some(send),
             method: None,
             verdict: None,
             warning,
+            span,
         }
     }
 
@@ -63,6 +66,7 @@ impl Responder {
         let mut response = Response::new(());
         *response.status_mut() = status;
         let (parts, ()) = response.into_parts();
+        self.span.record("status", status.as_u16());
         match response_to_block(&parts, Some(0), &date()) {
             // The stream may be gone: then there is nobody to answer.
             Ok(head) => drop(send.respond(head.block, Bytes::new(), true)),
@@ -121,8 +125,9 @@ impl Responder {
             return None;
         }
         let method = self.method.as_ref().unwrap_or(&Method::GET);
-        let has_body = ResponseBody::of(method, parts.status) != ResponseBody::Forbidden;
-        let length = if *method == Method::HEAD {
+        let kind = ResponseBody::of(method, parts.status);
+        let has_body = kind != ResponseBody::Forbidden;
+        let length = if *method == Method::HEAD || kind == ResponseBody::Tunnel {
             None
         } else {
             body.size_hint().exact()
@@ -135,6 +140,7 @@ impl Responder {
             }
         };
         self.warning.note(head.stripped);
+        self.span.record("status", parts.status.as_u16());
         let mut send = self.send.take()?;
         if !has_body || body.is_end_stream() {
             // The stream may be gone: then there is nobody to answer.
@@ -157,6 +163,7 @@ pin_project! {
         #[pin]
         stage: Stage<F, B>,
         responder: Responder,
+        span: Span,
     }
 }
 
@@ -170,10 +177,11 @@ pin_project! {
 }
 
 impl<F, B> StreamTask<F, B> {
-    pub(crate) fn new(future: F, responder: Responder) -> Self {
+    pub(crate) fn new(future: F, responder: Responder, span: Span) -> Self {
         Self {
             stage: Stage::Service { future },
             responder,
+            span,
         }
     }
 }
@@ -189,6 +197,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
+        let _entered = this.span.enter();
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProjection::Service { future } => match future.poll(cx) {

@@ -169,6 +169,7 @@ where
                     };
                     let service = TowerToHyperService::new(service);
                     let connection = builder.serve_connection(TokioIo::new(io), service);
+                    connection.set_peer(&peer);
                     let mut stopped = stopped.clone();
                     connections.spawn(async move {
                         let mut connection = pin!(connection);

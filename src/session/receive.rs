@@ -155,7 +155,8 @@ impl Session {
                     self.check_overflow(key, now);
                 }
             }
-            _ => self.credit_connection(n as usize),
+            Some((key, _)) => self.discarded(key, n as usize),
+            None => self.credit_connection(n as usize),
         }
         if let (true, true, Some(key)) = (piece.last, piece.fin, data.key) {
             self.on_fin(key);
@@ -516,8 +517,16 @@ impl Session {
     }
 
     /// The transport has failed.
+    ///
+    /// An IO error during a graceful shutdown with no stream left is the end that the shutdown waits for: a peer that
+    /// closes on the first GOAWAY answers the PING behind it with a TCP reset.
     pub fn handle_transport_error(&mut self, error: Error) {
-        self.transport_gone(error, true);
+        let shutting_down = matches!(
+            self.lifecycle,
+            Lifecycle::Announced { .. } | Lifecycle::Draining { .. }
+        );
+        let always_an_error = !(shutting_down && error.is_io());
+        self.transport_gone(error, always_an_error);
     }
 
     fn transport_gone(&mut self, error: Error, always_an_error: bool) {
@@ -540,5 +549,32 @@ impl Session {
         };
         self.control.clear();
         self.fail_all(&error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::Config;
+    use crate::frame::Role;
+
+    #[test]
+    fn a_reset_transport_is_a_clean_end_only_of_a_shutdown_with_nothing_left() {
+        let reset = || Error::io("reading", io::ErrorKind::ConnectionReset.into());
+        let outcome = |shutdown: bool, error: Error| {
+            let mut session = Session::new(Role::Server, Config::server(), Instant::now());
+            if shutdown {
+                session.shutdown();
+            }
+            session.handle_transport_error(error);
+            session.outcome().unwrap()
+        };
+        assert!(outcome(true, reset()).is_ok());
+        assert!(outcome(false, reset()).unwrap_err().is_io());
+        let late = || Error::timeout(crate::Timeout::Write);
+        assert!(outcome(true, late()).unwrap_err().is_timeout());
     }
 }

@@ -280,7 +280,11 @@ impl Session {
             ));
         }
         let at = stream.send.sent + stream.send.queue.len() as u64;
-        stream.send.marks.push_back(Mark { at, block: headers });
+        stream.send.marks.push_back(Mark {
+            at,
+            block: headers,
+            fin,
+        });
         if fin {
             stream.send.finish = Finish::Queued;
         }
@@ -339,6 +343,9 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
+        if stream.send.fin_sent {
+            return Ok(true);
+        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
@@ -474,11 +481,12 @@ impl Session {
         if stream.send.finish == Finish::Open && !stream.is_closed() {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
     /// The application drops its receiving handle: what arrives from now on is discarded and credited to the
-    /// connection, not to the stream. If our direction has ended already, the stream is reset with CANCEL.
+    /// connection; to the stream only once the sending handle is dropped too. If our direction has ended already, the stream is reset with CANCEL.
     pub fn drop_recv(&mut self, key: Key) {
         let Some(stream) = self.store.get_mut(key) else {
             return;
@@ -492,6 +500,7 @@ impl Session {
         if unwanted {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
@@ -499,7 +508,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// A user error when 100 PINGs are under way, or the error that ended the session.
+    /// A user error when 64 PINGs are under way, or the error that ended the session.
     pub fn ping(&mut self) -> Result<u32, Error> {
         if let Some(outcome) = self.outcome() {
             return Err(outcome
@@ -509,7 +518,7 @@ impl Session {
         let id = self
             .pings
             .start(Purpose::User)
-            .ok_or_else(|| Error::user("100 PINGs are under way already"))?;
+            .ok_or_else(|| Error::user("64 PINGs are under way already"))?;
         self.control.push(Control::Ping(id), false);
         Ok(id)
     }
