@@ -158,7 +158,7 @@ async fn one_request(mut send: SendRequest<AnyBody>, census: Census, mut random:
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -243,7 +243,7 @@ fn ten_thousand_requests_dropped_at_random_leave_nothing() {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE.min(Duration::from_secs(120)), all)
+        tokio::time::timeout(PATIENCE.min(Duration::from_secs(300)), all)
             .await
             .expect("a hang");
         let tasks = || Handle::current().metrics().num_alive_tasks();

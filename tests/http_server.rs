@@ -359,8 +359,10 @@ async fn trailers_go_behind_data_and_right_behind_the_head() {
         if with_data {
             peer.expect(data(stream, "data")).await;
         }
-        peer.expect(headers(stream).header("grpc-status", "0").fin())
+        // FIN follows by itself: peers miss it on HEADERS.
+        peer.expect(headers(stream).header("grpc-status", "0"))
             .await;
+        peer.expect(data(stream, "").fin()).await;
     }
     peer.expect_quiet().await;
 }
@@ -598,16 +600,6 @@ async fn what_a_client_may_not_open_is_reset() {
     peer.expect(rst(1, ResetStatus::PROTOCOL_ERROR)).await;
     peer.send(get(3).associated(1)).await;
     peer.expect(rst(3, ResetStatus::PROTOCOL_ERROR)).await;
-    peer.send(
-        syn_stream(5)
-            .header(":method", "CONNECT")
-            .header(":path", "example.com:443")
-            .header(":host", "example.com:443")
-            .header(":version", "HTTP/1.1"),
-    )
-    .await;
-    assert!(expect_reply(&mut peer, 5, "501").await.1);
-    peer.expect(rst(5, ResetStatus::CANCEL)).await;
     expect_alive(&mut peer, 1).await;
 }
 

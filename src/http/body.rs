@@ -171,7 +171,7 @@ where
 }
 
 /// The error of a body: ours as it is, others as the source of ours.
-fn into_error(error: impl Into<BoxError>) -> Error {
+pub(crate) fn into_error(error: impl Into<BoxError>) -> Error {
     match error.into().downcast::<Error>() {
         Ok(ours) => *ours,
         Err(other) => Error::body("the body failed", other),

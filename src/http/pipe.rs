@@ -9,6 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::BoxError;
+use super::body::into_error;
 use super::message::trailers_to_block;
 use crate::error::{Error, Result};
 use crate::frame::ResetStatus;
@@ -98,18 +99,18 @@ where
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    let error: BoxError = error.into();
+                    let error = into_error(error);
                     // A tunnel that was dropped is given up, not broken.
-                    let given_up = error
-                        .downcast_ref::<Error>()
-                        .is_some_and(Error::is_canceled);
-                    this.send.reset(if given_up {
+                    let status = if error.is_canceled() {
                         ResetStatus::CANCEL
                     } else {
                         *this.failure
-                    });
-                    // Wrapped even if it is one of ours, from another connection: it must not pass for the end of this
-                    // stream.
+                    };
+                    this.send.reset(status);
+                    if error.is_body() {
+                        return Poll::Ready(Err(error));
+                    }
+                    // One of ours, from another connection: it must not pass for the end of this stream.
                     return Poll::Ready(Err(Error::body("the body failed", error)));
                 }
             };

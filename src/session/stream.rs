@@ -38,6 +38,9 @@ pub(crate) struct Opener {
 pub(crate) struct Mark {
     pub(crate) at: u64,
     pub(crate) block: HeaderBlock,
+    /// FIN rides on it. If the direction is ended separately, FIN goes in a DATA frame of its own, whether or not
+    /// the HEADERS were emitted in between: some peers miss a FIN on HEADERS.
+    pub(crate) fin: bool,
 }
 
 /// Whether the application has ended its direction.
