@@ -338,7 +338,7 @@ async fn die_midway(scratch: &Scratch, out: &str, whole: &[u8], sent: usize) {
     ];
     peer.reply(id, &headers).await;
     peer.data(id, &whole[..sent], false).await;
-    drop(peer);
+    peer.hang_up().await;
     let done = finish(child).await;
     let line = done.failure(18);
     assert!(line.contains("is partial ("), "{line}");

@@ -263,6 +263,12 @@ impl Peer {
         }
     }
 
+    /// Ends without a word. What the tool still sends is read: else TCP could destroy what is on its way there.
+    pub async fn hang_up(mut self) {
+        within(self.socket.shutdown()).await.unwrap();
+        while self.next().await.is_some() {}
+    }
+
     async fn send(&mut self, frame: &Frame) {
         let mut out = OutBuf::new();
         self.encoder.encode(frame, &mut out);
