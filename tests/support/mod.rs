@@ -19,6 +19,7 @@
 //! - [`frames`]: constructors of frames, for sending as well as for expecting.
 //! - [`peer`]: [`Peer`] speaks through the crate's own codec.
 //! - [`join`]: [`Joint`] polls only what was woken, so that a missed wakeup is a time-out that names the future.
+//! - [`trace`]: `RUST_LOG` shows what the library says.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 #![allow(
@@ -32,6 +33,7 @@ mod frames;
 mod join;
 mod peer;
 mod pipe;
+mod trace;
 
 use std::future::Future;
 use std::time::Duration;
@@ -93,6 +95,7 @@ pub(crate) fn pair(
     (Session, Connection<tokio::io::DuplexStream>),
     (Session, Connection<tokio::io::DuplexStream>),
 ) {
+    trace::start();
     let (a, b) = tokio::io::duplex(256 * 1024);
     (Session::client(a, client), Session::server(b, server))
 }

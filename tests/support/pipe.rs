@@ -211,6 +211,7 @@ pub(crate) struct Wire {
 
 /// A transport without limits or faults; [`Wire`] sets them.
 pub(crate) fn pipe() -> (Io, Wire) {
+    super::trace::start();
     let input = Arc::new(Mutex::new(Channel::new()));
     let output = Arc::new(Mutex::new(Channel::new()));
     let wire = Wire {
