@@ -38,6 +38,9 @@ pub(crate) struct Opener {
 pub(crate) struct Mark {
     pub(crate) at: u64,
     pub(crate) block: HeaderBlock,
+    /// It ends our direction. One that does not is never made to: FIN behind it goes out in an empty DATA frame, so
+    /// that the application decides, for peers that do not look for FIN on HEADERS.
+    pub(crate) fin: bool,
 }
 
 /// Whether the application has ended its direction.

@@ -141,9 +141,7 @@ impl Session {
             let fin =
                 stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
             (Frame::Data(Data { id, fin, payload }), fin)
-        } else if let Some(Mark { block, .. }) = stream.send.marks.pop_front() {
-            let fin =
-                stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+        } else if let Some(Mark { block, fin, .. }) = stream.send.marks.pop_front() {
             (Frame::Headers(HeaderFrame { id, fin, block }), fin)
         } else if stream.fin_queued() {
             // Section 2.6.8: an empty DATA with FIN needs no window. It is the only empty DATA ever sent.

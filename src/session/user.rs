@@ -280,7 +280,11 @@ impl Session {
             ));
         }
         let at = stream.send.sent + stream.send.queue.len() as u64;
-        stream.send.marks.push_back(Mark { at, block: headers });
+        stream.send.marks.push_back(Mark {
+            at,
+            block: headers,
+            fin,
+        });
         if fin {
             stream.send.finish = Finish::Queued;
         }
