@@ -87,7 +87,10 @@ async fn serve(
 fn router(stop: Arc<Notify>) -> Router {
     Router::new()
         .route("/hello", get(|| async { "hello world" }))
-        .route("/echo", post(|request: Request| async { request.into_body() }))
+        .route(
+            "/echo",
+            post(|request: Request| async { request.into_body() }),
+        )
         .route("/bytes/{length}", get(bytes))
         .route("/slow/{length}", get(slow))
         .route("/reset", get(reset))

@@ -14,7 +14,9 @@ use crate::pattern::Noise;
 use crate::peer::{LONG, Server, until, within};
 
 async fn connect(server: &Server) -> (Session, JoinHandle<spdy::Result<()>>) {
-    let io = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let io = TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
     io.set_nodelay(true).unwrap();
     let config = kubernetes(Config::client()).early_goaway(false);
     let (session, connection) = Session::client(io, config);
@@ -29,7 +31,10 @@ async fn on_connection(test: impl AsyncFnOnce(&Session)) {
         test(&session).await;
         assert_eq!(session.stream_count(), 0);
         session.shutdown();
-        connection.await.unwrap().expect("the end of the connection");
+        connection
+            .await
+            .unwrap()
+            .expect("the end of the connection");
     })
     .await;
 }
@@ -209,4 +214,3 @@ async fn own_goaway_waits_for_open_streams() {
     })
     .await;
 }
-

@@ -59,7 +59,9 @@ async fn mirror(session: Session, incoming: Incoming) -> std::io::Result<()> {
     reply.push("x-mirror", b"yes").unwrap();
     for (name, _) in incoming.headers().iter() {
         let values = incoming.headers().values(name);
-        reply.push_values(&format!("x-echo-{name}"), values).unwrap();
+        reply
+            .push_values(&format!("x-echo-{name}"), values)
+            .unwrap();
     }
     let (mut send, mut recv) = incoming.reply(reply.finish())?.split();
     tokio::io::copy(&mut recv, &mut send).await?;
@@ -86,9 +88,16 @@ pub(crate) async fn exchange(stream: Stream, seed: u64, length: usize, chunk: us
         let mut buffer = vec![0; chunk];
         for number in 0..length / chunk {
             recv.read_exact(&mut buffer).await.unwrap();
-            assert!(buffer == noise.take(chunk), "chunk {number} came back changed");
+            assert!(
+                buffer == noise.take(chunk),
+                "chunk {number} came back changed"
+            );
         }
-        assert_eq!(recv.read(&mut buffer).await.unwrap(), 0, "more than was sent");
+        assert_eq!(
+            recv.read(&mut buffer).await.unwrap(),
+            0,
+            "more than was sent"
+        );
     };
     tokio::join!(writing, reading);
 }
