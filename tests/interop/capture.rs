@@ -103,9 +103,11 @@ async fn talk(client: &Client) {
     assert_eq!(json(seen).await["headers"]["x-marker"], "ninth");
     assert_eq!(get("/status/204", "tenth").await.status(), 204);
     client.send.ping().await.unwrap();
-    // 21: the server shuts down
+    // 21, 23: the server shuts down while a response is under way, so that every step of its drain is seen
+    let slow = get("/slow/2000", "eleventh").await;
     assert_eq!(text(get("/goaway", "last").await).await, "going away");
     until(async || client.send.is_closed()).await;
+    assert_eq!(check_pattern(slow.into_body()).await, 2000);
 }
 
 /// What tshark has to have seen of [`talk`].
@@ -122,6 +124,7 @@ fn check(seen: &Value, port: u16) {
         ("GET", "/trailers", "eighth", "200"),
         ("GET", "/headers?a=b", "ninth", "200"),
         ("GET", "/status/204", "tenth", "204"),
+        ("GET", "/slow/2000", "eleventh", "200"),
         ("GET", "/goaway", "last", "200"),
     ];
     let long = "long".repeat(500);
@@ -179,7 +182,7 @@ fn check(seen: &Value, port: u16) {
         .into_iter()
         .map(goaway)
         .collect();
-    assert_eq!(goaways, [json!([0x7fff_ffff, 0]), json!([21, 0])]);
+    assert_eq!(goaways, [json!([0x7fff_ffff, 0]), json!([23, 0])]);
 }
 
 async fn capture(client: HeaderCompression, server: HeaderCompression) {
