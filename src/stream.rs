@@ -98,6 +98,7 @@ impl Session {
         Self { shared }
     }
 
+    #[allow(dead_code, reason = "used by the layers above")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -187,7 +188,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The error that ended the session, or a user error when 100 PINGs are under way.
+    /// The error that ended the session, or a user error when 64 PINGs are under way.
     ///
     /// # Cancel safety
     ///

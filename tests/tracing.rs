@@ -1,5 +1,7 @@
 //! Spans of connections and streams, and one event per frame.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};

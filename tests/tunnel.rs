@@ -1,5 +1,7 @@
 //! CONNECT tunnels: our client, our server as the proxy, and a TCP echo server behind it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -71,7 +73,7 @@ async fn client() -> SendRequest<Body> {
 
 async fn tunnel_to(address: SocketAddr, client: &mut SendRequest<Body>) -> Tunnel {
     let authority = address.to_string().parse().unwrap();
-    Tunnel::connect(client, authority).await.unwrap()
+    client.tunnel(authority).await.unwrap()
 }
 
 #[tokio::test]
@@ -127,7 +129,8 @@ async fn a_target_that_refuses_is_an_error_that_names_the_status() {
             .local_addr()
             .unwrap();
         let mut client = client().await;
-        let error = Tunnel::connect(&mut client, address.to_string().parse().unwrap())
+        let error = client
+            .tunnel(address.to_string().parse().unwrap())
             .await
             .unwrap_err();
         assert!(error.to_string().contains("502"), "{error}");

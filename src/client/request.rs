@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::uri::Authority;
 use http::{Request, Response};
 use tower_service::Service;
 use tracing::Span;
@@ -12,7 +13,7 @@ use tracing::Span;
 use super::response::{ResponseFuture, TryResponseFuture};
 use crate::conn::{Shared, Stats};
 use crate::error::{Error, Result};
-use crate::http::{Body, BoxError, StripWarning};
+use crate::http::{Body, BoxError, StripWarning, Tunnel};
 use crate::rt::Spawner;
 use crate::stream::{Session, Slot, SlotWait};
 
@@ -108,7 +109,7 @@ impl<B> SendRequest<B> {
     ///
     /// # Errors
     ///
-    /// The error that ended the connection, or a user error when 100 PINGs are under way.
+    /// The error that ended the connection, or a user error when 64 PINGs are under way.
     pub async fn ping(&self) -> Result<Duration> {
         self.session.ping().await
     }
@@ -158,6 +159,29 @@ where
         // Without a slot the future waits for one, and keeps the connection open meanwhile.
         let slot = self.slot.take().ok_or_else(|| self.session.clone());
         TryResponseFuture::new(Arc::clone(&self.common), slot, request)
+    }
+}
+
+impl SendRequest<Body> {
+    /// Opens a tunnel through a proxy, with CONNECT.
+    ///
+    /// # Errors
+    ///
+    /// The connection's error, or a user error that names the status with which the proxy refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the request.
+    pub async fn tunnel(&mut self, target: Authority) -> Result<Tunnel> {
+        let (request, pending) = Tunnel::request(target);
+        self.ready().await?;
+        let response = self.send_request(request).await?;
+        pending.finish(response).map_err(|response| {
+            Error::user(format!(
+                "the proxy refused the tunnel with status {}",
+                response.status()
+            ))
+        })
     }
 }
 

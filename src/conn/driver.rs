@@ -1,17 +1,19 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
+mod closing;
+
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
-use super::clock::Sleep;
+use super::clock::Timer;
 use super::shared::Shared;
 use super::stats::Stats;
 use super::trace;
@@ -19,8 +21,10 @@ use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
 
-/// How much is read at once.
-const READ_SIZE: usize = 64 * 1024;
+/// How much is read at once: more while reads fill the buffer, less while they do not. A slice that waits for its
+/// reader keeps the whole buffer, so a connection with little traffic shall not use large ones.
+const READ_MIN: usize = 4 * 1024;
+const READ_MAX: usize = 64 * 1024;
 
 /// How many frames, or how many decoded bytes, are handled under one lock.
 const BATCH_FRAMES: usize = 256;
@@ -38,11 +42,6 @@ const WRITES: usize = 4;
 
 /// How many bytes are read after writing has failed: the peer may have said why it closed.
 const LAST_WORDS: usize = 1 << 20;
-
-/// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
-/// would make TCP destroy what the peer has not read yet.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// Where the driver is in the life of the transport.
 #[derive(Debug)]
@@ -70,10 +69,6 @@ enum Progress {
     Idle,
 }
 
-/// A timer that is armed for the earliest deadline it was asked for.
-#[derive(Default)]
-struct Timer(Option<(Instant, Sleep)>);
-
 /// The future that drives one connection; resolves when the transport is closed.
 pub(crate) struct Driver<T> {
     io: T,
@@ -81,6 +76,7 @@ pub(crate) struct Driver<T> {
     decoder: Decoder,
     encoder: Encoder,
     input: BytesMut,
+    read_size: usize,
     output: OutBuf,
     stats: Stats,
     span: Span,
@@ -127,6 +123,7 @@ where
             decoder: Decoder::new(config.version(), config.decoder_limits()),
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
+            read_size: READ_MIN,
             output,
             stats: Stats::default(),
             span,
@@ -218,7 +215,7 @@ where
             let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
             if !busy {
-                ready!(self.timer.poll(cx, deadline, &self.shared));
+                ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             }
             // A connection that is never idle has time-outs too.
             let now = self.shared.now();
@@ -322,7 +319,7 @@ where
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
                     // Registered in the section that saw "nothing to send": no wake can be lost.
-                    state.park_driver(cx.waker());
+                    state.park_sender(cx.waker());
                     break;
                 };
                 bytes += frame_size(&frame);
@@ -351,7 +348,7 @@ where
         let wants_read = self.shared.with(|state| {
             let wants = state.session.wants_read(write_blocked, now);
             if !wants {
-                state.park_driver(cx.waker());
+                state.park_reader(cx.waker());
             }
             wants
         })?;
@@ -363,9 +360,16 @@ where
         if progress == Progress::Made {
             return Ok(progress);
         }
-        self.input.reserve(READ_SIZE);
+        self.input.reserve(self.read_size);
+        let offered = self.input.capacity() - self.input.len();
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(Progress::Blocked),
+            Poll::Pending => {
+                if self.input.is_empty() {
+                    // An idle connection holds no buffer; a new one costs little beside the wait.
+                    self.input = BytesMut::new();
+                }
+                return Ok(Progress::Blocked);
+            }
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 self.end_if_broken()?;
@@ -378,6 +382,11 @@ where
                 self.stats.reads += 1;
                 self.stats.bytes_read += n as u64;
                 progress = Progress::Made;
+                if n >= offered {
+                    self.read_size = (self.read_size * 4).min(READ_MAX);
+                } else if n < self.read_size / 4 {
+                    self.read_size = (self.read_size / 2).max(READ_MIN);
+                }
                 self.decode_batch(now, true)?;
                 if let Some(broken) = &mut self.broken {
                     broken.read += n;
@@ -458,89 +467,6 @@ where
         self.at_eof = true;
         self.shared
             .with(|state| state.session.handle_transport_error(error))
-    }
-
-    /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
-    /// time-out; GOAWAY of a failed one is best effort.
-    ///
-    /// Input is discarded meanwhile: a peer that writes before it reads would wait for us as we for it.
-    fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        loop {
-            let now = self.shared.now();
-            match self.write_round(cx, now)? {
-                Progress::Blocked => {}
-                Progress::Made if self.output.has_remaining() => continue,
-                _ if self.unflushed => {}
-                _ => return Poll::Ready(Ok(())),
-            }
-            self.discarded = 0;
-            if self.discard(cx).is_ready() && !self.at_eof {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let failed = self
-                .shared
-                .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
-            let deadline = if failed {
-                self.closing.and_then(|since| since.checked_add(LINGER))
-            } else {
-                self.stall_deadline()
-            };
-            ready!(self.timer.poll(cx, deadline, &self.shared));
-            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
-                self.output.advance(self.output.remaining());
-                self.at_eof = true;
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    /// Reads and discards up to `LINGER_BYTES` in all; pending when the transport has no more now.
-    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 4096];
-        while !self.at_eof && self.discarded < LINGER_BYTES {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => self.discarded += buf.filled().len(),
-                _ => self.at_eof = true,
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn poll_linger_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let now = self.shared.now();
-            let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(());
-            }
-            ready!(self.timer.poll(cx, deadline, &self.shared));
-        }
-    }
-}
-
-impl Timer {
-    /// Ready when `deadline` may have passed; never without one.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        deadline: Option<Instant>,
-        shared: &Shared,
-    ) -> Poll<()> {
-        let Some(deadline) = deadline else {
-            return Poll::Pending;
-        };
-        // A timer that fires too early costs one look; moving it on every byte received would cost more.
-        if self.0.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
-            self.0 = Some((deadline, shared.clock().sleep_until(deadline)));
-        }
-        let Some((_, sleep)) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        ready!(pin!(sleep).poll(cx));
-        self.0 = None;
-        Poll::Ready(())
     }
 }
 

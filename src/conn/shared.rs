@@ -17,6 +17,8 @@ pub(crate) struct State {
     streams: WakerTable,
     /// The driver, while it has nothing to do.
     driver: Option<Waker>,
+    /// Whether output wakes the driver: not while the transport takes none, which will wake it itself.
+    wants_output: bool,
     acceptors: WakerList,
     slots: SlotQueue,
     pings: Vec<PingWaiter>,
@@ -43,6 +45,7 @@ impl Shared {
             session,
             streams: WakerTable::default(),
             driver: None,
+            wants_output: false,
             acceptors: WakerList::default(),
             slots: SlotQueue::default(),
             pings: Vec::new(),
@@ -84,8 +87,9 @@ impl Shared {
         state.dispatch(&mut wakers);
         // The idle time-out starts with the end of the last stream, which may be the drop of its handle.
         let became_idle = had_streams && state.session.stream_count() == 0;
-        if state.session.has_output() || state.session.may_resume_reading() || became_idle {
-            wakers.extend(state.driver.take());
+        let output = state.wants_output && state.session.has_output();
+        if output || state.session.may_resume_reading() || became_idle {
+            wakers.extend(state.take_driver());
         }
         let dead = (
             state.session.take_graveyard(),
@@ -106,7 +110,7 @@ impl Shared {
         let mut wakers: Vec<_> = guard.streams.take_all().collect();
         guard.acceptors.drain_into(&mut wakers);
         guard.ending.drain_into(&mut wakers);
-        wakers.extend(guard.driver.take());
+        wakers.extend(guard.take_driver());
         guard.slots.wake_all(&mut wakers);
         wakers.extend(guard.pings.iter_mut().filter_map(|ping| ping.waker.take()));
         drop(guard);
@@ -284,7 +288,7 @@ impl State {
                 Event::Ended => {
                     self.acceptors.drain_into(wakers);
                     self.ending.drain_into(wakers);
-                    wakers.extend(self.driver.take());
+                    wakers.extend(self.take_driver());
                     // None will be free any more: those who wait get the error.
                     self.grant_slots(wakers);
                     let error = match self.session.outcome() {
@@ -322,8 +326,19 @@ impl State {
         }
     }
 
-    /// The driver has nothing to do until it is woken.
-    pub(crate) fn park_driver(&mut self, waker: &Waker) {
+    fn take_driver(&mut self) -> Option<Waker> {
+        self.wants_output = false;
+        self.driver.take()
+    }
+
+    /// The driver has nothing to send until it is woken.
+    pub(crate) fn park_sender(&mut self, waker: &Waker) {
+        self.wants_output = true;
+        self.park_reader(waker);
+    }
+
+    /// The driver does not read until it is woken; it may have output that the transport does not take.
+    pub(crate) fn park_reader(&mut self, waker: &Waker) {
         let old = set_waker(&mut self.driver, waker);
         self.trash.extend(old);
     }

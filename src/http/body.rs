@@ -171,7 +171,7 @@ where
 }
 
 /// The error of a body: ours as it is, others as the source of ours.
-pub(crate) fn into_error(error: impl Into<BoxError>) -> Error {
+fn into_error(error: impl Into<BoxError>) -> Error {
     match error.into().downcast::<Error>() {
         Ok(ours) => *ours,
         Err(other) => Error::body("the body failed", other),
@@ -198,6 +198,11 @@ impl Verdict {
     /// A response is about to be sent; `false` if the body was faulty, and 400 is the answer.
     pub(crate) fn answer(&self) -> bool {
         self.turn(Self::ANSWERED) != Err(Self::FAULTY)
+    }
+
+    /// Whether the body turned out to be faulty before it was answered.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::FAULTY
     }
 
     /// The body is faulty; `false` if it was answered already.

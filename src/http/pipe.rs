@@ -9,9 +9,8 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::BoxError;
-use super::body::into_error;
 use super::message::trailers_to_block;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
 use crate::stream::SendStream;
@@ -99,14 +98,19 @@ where
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    let error = into_error(error);
-                    let cancelled = error.is_canceled();
-                    this.send.reset(if cancelled {
+                    let error: BoxError = error.into();
+                    // A tunnel that was dropped is given up, not broken.
+                    let given_up = error
+                        .downcast_ref::<Error>()
+                        .is_some_and(Error::is_canceled);
+                    this.send.reset(if given_up {
                         ResetStatus::CANCEL
                     } else {
                         *this.failure
                     });
-                    return Poll::Ready(Err(error));
+                    // Wrapped even if it is one of ours, from another connection: it must not pass for the end of this
+                    // stream.
+                    return Poll::Ready(Err(Error::body("the body failed", error)));
                 }
             };
             match frame.into_data() {

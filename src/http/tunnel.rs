@@ -75,31 +75,6 @@ impl Tunnel {
         (request, PendingTunnel { sender, finished })
     }
 
-    /// Opens a tunnel through a proxy.
-    ///
-    /// # Errors
-    ///
-    /// The connection's error, or a user error that names the status with which the proxy refused.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the request.
-    #[cfg(feature = "client")]
-    pub async fn connect(
-        client: &mut crate::client::SendRequest<Body>,
-        target: Authority,
-    ) -> Result<Self> {
-        let (request, pending) = Self::request(target);
-        client.ready().await?;
-        let response = client.send_request(request).await?;
-        pending.finish(response).map_err(|response| {
-            Error::user(format!(
-                "the proxy refused the tunnel with status {}",
-                response.status()
-            ))
-        })
-    }
-
     fn new(body: Body, sender: PollSender<Bytes>, finished: Arc<AtomicBool>) -> Self {
         Self {
             body,
@@ -122,6 +97,10 @@ impl PendingTunnel {
     /// # Errors
     ///
     /// Gives a response back whose status is not 2xx: there is no tunnel.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the response is not an error to pass on, but an answer to look at"
+    )]
     pub fn finish(self, response: Response<Body>) -> Result<Tunnel, Response<Body>> {
         if !response.status().is_success() {
             return Err(response);

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -214,7 +215,13 @@ where
         span.record("method", head.request.method().as_str());
         span.record("path", head.request.uri().path());
         responder.set_method(head.request.method());
-        let body = if accepted.fin && head.content_length.unwrap_or(0) == 0 {
+        // FIN alone says little: DATA may have arrived in front of it, in the same batch.
+        let body = if accepted.fin && recv.is_end() {
+            if head.content_length.is_some_and(|length| length > 0) {
+                // Section 3.2.1: the body is not as long as content-length says.
+                tracing::debug!(stream = %accepted.id, "the request has a content-length and no body");
+                return responder.refuse(http::StatusCode::BAD_REQUEST);
+            }
             Body::empty()
         } else {
             let verdict = head.content_length.map(|_| Arc::new(Verdict::default()));
@@ -226,8 +233,13 @@ where
             ))
         };
         let request = head.request.map(|()| body);
-        let future = span.in_scope(|| self.service.call(request));
-        self.exec.execute(StreamTask::new(future, responder, span));
+        // A panic in a service is the end of its stream, not of the connection. What it leaves behind in the service is
+        // what a panic in one of its futures would leave.
+        let call = AssertUnwindSafe(|| span.in_scope(|| self.service.call(request)));
+        match std::panic::catch_unwind(call) {
+            Ok(future) => self.exec.execute(StreamTask::new(future, responder, span)),
+            Err(_) => responder.fail(&"it has panicked"),
+        }
     }
 }
 

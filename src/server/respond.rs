@@ -75,7 +75,16 @@ impl Responder {
     }
 
     /// The service has failed.
-    fn fail(&mut self, why: &dyn fmt::Display) {
+    pub(crate) fn fail(&mut self, why: &dyn fmt::Display) {
+        if self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.is_faulty())
+        {
+            // It failed because its request did: section 3.2.1 names the answer.
+            tracing::debug!(error = %why, "the service failed at a request body of the wrong length; 400 is sent");
+            return self.refuse(StatusCode::BAD_REQUEST);
+        }
         tracing::error!(error = %why, "the service failed; its stream is reset with INTERNAL_ERROR");
         if let Some(send) = self.send.take() {
             send.reset(ResetStatus::INTERNAL_ERROR);

@@ -154,7 +154,12 @@ where
                 Some(_) = connections.join_next() => {}
                 (io, address) = self.listener.accept() => {
                     let peer = format!("{address:?}");
-                    let service = match make(&mut self.make, address).await {
+                    // A maker that takes its time must not hold up the shutdown.
+                    let made = tokio::select! {
+                        () = &mut signal => break,
+                        made = make(&mut self.make, address) => made,
+                    };
+                    let service = match made {
                         Ok(service) => service,
                         Err(error) => {
                             let error: BoxError = error.into();

@@ -145,6 +145,13 @@ impl Config {
         limits
     }
 
+    /// Which windows count.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn flow_control_mode(&self) -> FlowControl {
+        self.flow_control
+    }
+
     /// Whether one SYN_REPLY with a 1xx status is skipped. Set by the HTTP client.
     #[doc(hidden)]
     #[must_use]

@@ -22,9 +22,11 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
-        if stream.recv.queue.is_empty() {
-            self.budgets
-                .repay(std::mem::take(&mut stream.recv.overhead));
+        // In proportion: a reader that always lags a little behind a peer of small frames never empties the queue.
+        let before = (stream.recv.queue.len() + n) as u64;
+        if let Some(repaid) = (stream.recv.overhead * n as u64).checked_div(before) {
+            stream.recv.overhead -= repaid;
+            self.budgets.repay(repaid);
         }
         if !obeys_windows {
             return;
@@ -35,15 +37,47 @@ impl Session {
             return;
         }
         // No credit that the announced length makes needless: node answers one for a stream that it has finished
-        // with RST_STREAM.
+        // with RST_STREAM. But a length can be wrong: a peer that stands at a window of 0 without having ended gets its
+        // credit, or its stream would hang for good.
         let rest = stream
             .recv
             .expected
             .map(|total| total.saturating_sub(stream.recv.received));
-        if rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
+        if left > 0 && rest.is_some_and(|rest| i64::try_from(rest).unwrap_or(i64::MAX) <= left) {
             return;
         }
         self.credit.push_back(&mut self.store, key);
+    }
+
+    /// Bytes have arrived on a stream that has lost its reader.
+    pub(crate) fn discarded(&mut self, key: Key, n: usize) {
+        self.credit_connection(n);
+        let Some(stream) = self.store.get_mut(key) else {
+            return;
+        };
+        stream.recv.pending += n as u64;
+        self.budgets
+            .repay(std::mem::take(&mut stream.recv.overhead));
+        self.credit_abandoned(key);
+    }
+
+    /// Credits a stream of which no handle is left while our last bytes wait for the peer's window: a peer that reads
+    /// only once it has written, or whose handles are gone as well, would wait for us as we for it. While our sending
+    /// handle exists, its holder decides how long to wait.
+    pub(crate) fn credit_abandoned(&mut self, key: Key) {
+        if !self.obeys_windows() {
+            return;
+        }
+        let Some(stream) = self.store.get(key) else {
+            return;
+        };
+        let abandoned = !stream.is_held() && stream.request.is_none();
+        if abandoned
+            && stream.state.wants_credit()
+            && credit_is_due(stream.recv.pending, stream.recv.window.left())
+        {
+            self.credit.push_back(&mut self.store, key);
+        }
     }
 
     /// Whether the connection window is to be raised now.
@@ -72,7 +106,8 @@ impl Session {
             let Some(stream) = self.store.get_mut(key) else {
                 continue;
             };
-            if !stream.state.wants_credit() || !stream.recv.held {
+            let discards = !stream.recv.held && stream.send.held;
+            if !stream.state.wants_credit() || discards {
                 continue;
             }
             let delta = u32::try_from(stream.recv.pending).unwrap_or(MAX_WINDOW);

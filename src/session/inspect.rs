@@ -17,6 +17,8 @@ pub struct Inspection {
     pub unread: usize,
     /// The SYN_STREAM waits for the peer's limit.
     pub waiting: bool,
+    /// FIN waits behind what is queued.
+    pub finishing: bool,
     pub closed: bool,
     pub read_interest: bool,
     pub write_interest: bool,
@@ -34,6 +36,7 @@ impl Session {
             queued: stream.send.queue.len(),
             unread: stream.recv.queue.len(),
             waiting: stream.place == Place::Waiting,
+            finishing: stream.fin_queued(),
             closed: stream.is_closed(),
             read_interest: stream.recv.interest,
             write_interest: stream.send.interest,

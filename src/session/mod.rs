@@ -65,7 +65,8 @@ pub enum Event {
     },
     /// A stream of the peer can be accepted, or none will come any more.
     Accept,
-    /// An open slot may have become free.
+    /// Open slots may have become free, or none will ever be. Interest is one for the whole session: whoever waits
+    /// has to ask again.
     Slot,
     /// The echo of a PING of the application.
     Pong {
@@ -372,6 +373,7 @@ impl Session {
         }
         self.budgets
             .repay(std::mem::take(&mut stream.recv.overhead));
+        stream.recv.pending += n as u64;
         self.bury(queue);
         self.unread -= n;
         self.credit_connection(n);

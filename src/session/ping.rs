@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::frame::Role;
 
-/// How many PINGs may be under way at once.
-const MAX_OUTSTANDING: usize = 100;
+/// How many PINGs may be under way at once: fewer than the burst that a session of this crate takes from its peer.
+const MAX_OUTSTANDING: usize = 64;
 
 /// What a PING was sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -155,7 +155,8 @@ impl Session {
                     self.check_overflow(key, now);
                 }
             }
-            _ => self.credit_connection(n as usize),
+            Some((key, _)) => self.discarded(key, n as usize),
+            None => self.credit_connection(n as usize),
         }
         if let (true, true, Some(key)) = (piece.last, piece.fin, data.key) {
             self.on_fin(key);

@@ -64,6 +64,8 @@ pub(crate) struct SendHalf {
     /// DATA bytes that were sent.
     pub(crate) sent: u64,
     pub(crate) finish: Finish,
+    /// FIN was emitted.
+    pub(crate) fin_sent: bool,
     /// The application waits to write.
     pub(crate) interest: bool,
     /// The application waits until all was emitted.
@@ -156,6 +158,7 @@ impl Stream {
                 marks: VecDeque::new(),
                 sent: 0,
                 finish,
+                fin_sent: false,
                 interest: false,
                 flushing: false,
                 watched: false,
@@ -213,6 +216,13 @@ impl Stream {
     /// Whether the stream is over on the wire.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed
+    }
+
+    /// Whether a SYN_REPLY may still come.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        self.own
+            && matches!(self.state, State::Idle | State::Sent | State::SentFin)
+            && !self.recv.ended
     }
 
     /// Whether FIN goes out as soon as the queue is empty.

@@ -172,6 +172,7 @@ impl Session {
             return;
         };
         stream.send.finish = Finish::Done;
+        stream.send.fin_sent = true;
         let next = stream.state.send_fin();
         if next == State::Closed {
             self.end(key, None, false);

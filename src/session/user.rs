@@ -301,6 +301,9 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(());
         };
+        if stream.send.fin_sent {
+            return Ok(());
+        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
@@ -320,7 +323,8 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
-        if stream.send.finish == Finish::Done && stream.error.is_none() {
+        // A reset behind our FIN, be it ours because nobody reads, takes nothing away from what was sent.
+        if stream.send.fin_sent || (stream.send.finish == Finish::Done && stream.error.is_none()) {
             return Ok(true);
         }
         if let Some(error) = &stream.error {
@@ -339,6 +343,9 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(true);
         };
+        if stream.send.fin_sent {
+            return Ok(true);
+        }
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
@@ -390,7 +397,7 @@ impl Session {
         if let Some(error) = &stream.error {
             return Err(error.clone());
         }
-        if stream.is_closed() || !stream.own || stream.recv.ended {
+        if !stream.awaits_reply() {
             return Err(Error::user("no SYN_REPLY is to come on this stream"));
         }
         stream.recv.reply_interest = true;
@@ -403,11 +410,34 @@ impl Session {
         self.store.get_mut(key)?.recv.headers.pop_front()
     }
 
-    /// Whether bytes or HEADERS of the stream may still come, or wait to be read.
+    /// Takes the next HEADERS of the peer; `Some(None)` says that none will come, `None` registers interest.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own error, behind all HEADERS that arrived before it.
+    pub fn poll_headers(&mut self, key: Key) -> Result<Option<Option<HeaderBlock>>, Error> {
+        let Some(stream) = self.store.get_mut(key) else {
+            return Ok(Some(None));
+        };
+        if let Some(headers) = stream.recv.headers.pop_front() {
+            return Ok(Some(Some(headers)));
+        }
+        if stream.recv.ended || !stream.state.is_recv_open() {
+            return match &stream.error {
+                Some(error) if !stream.recv.ended => Err(error.clone()),
+                _ => Ok(Some(None)),
+            };
+        }
+        stream.recv.interest = true;
+        Ok(None)
+    }
+
+    /// Whether bytes or HEADERS of the stream may still come, or wait to be read; also when an error waits
+    /// there instead of the peer's end, so that a stream that was cut off never looks whole.
     #[must_use]
     pub fn is_read_open(&self, key: Key) -> bool {
         let open = |stream: &Stream| {
-            (stream.state.is_recv_open() && !stream.recv.ended)
+            (!stream.recv.ended && (stream.state.is_recv_open() || stream.error.is_some()))
                 || !stream.recv.queue.is_empty()
                 || !stream.recv.headers.is_empty()
         };
@@ -451,11 +481,12 @@ impl Session {
         if stream.send.finish == Finish::Open && !stream.is_closed() {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
     /// The application drops its receiving handle: what arrives from now on is discarded and credited to the
-    /// connection, not to the stream. If our direction has ended already, the stream is reset with CANCEL.
+    /// connection; to the stream only once the sending handle is dropped too. If our direction has ended already, the stream is reset with CANCEL.
     pub fn drop_recv(&mut self, key: Key) {
         let Some(stream) = self.store.get_mut(key) else {
             return;
@@ -469,6 +500,7 @@ impl Session {
         if unwanted {
             self.reset(key, ResetStatus::CANCEL);
         }
+        self.credit_abandoned(key);
         self.remove_if_over(key);
     }
 
@@ -476,7 +508,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// A user error when 100 PINGs are under way, or the error that ended the session.
+    /// A user error when 64 PINGs are under way, or the error that ended the session.
     pub fn ping(&mut self) -> Result<u32, Error> {
         if let Some(outcome) = self.outcome() {
             return Err(outcome
@@ -486,7 +518,7 @@ impl Session {
         let id = self
             .pings
             .start(Purpose::User)
-            .ok_or_else(|| Error::user("100 PINGs are under way already"))?;
+            .ok_or_else(|| Error::user("64 PINGs are under way already"))?;
         self.control.push(Control::Ping(id), false);
         Ok(id)
     }

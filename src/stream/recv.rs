@@ -88,6 +88,28 @@ impl RecvStream {
             })
     }
 
+    /// Waits for the next HEADERS of the peer; `None` means that no more will come. Bytes that arrive meanwhile wait
+    /// to be read.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own error, behind all HEADERS that arrived before it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn headers(&mut self) -> Result<Option<HeaderBlock>> {
+        poll_fn(|cx| self.poll_headers(cx)).await
+    }
+
+    /// As [`headers`](Self::headers), for hand-written futures. Shares its waker with
+    /// [`poll_data`](Self::poll_data): one task reads a stream.
+    pub fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderBlock>>> {
+        let key = self.key;
+        self.shared
+            .poll_read(cx, key, |session| session.poll_headers(key))
+    }
+
     /// HEADERS of the peer that have arrived and were not taken, the oldest first. After the end of the data,
     /// these are the trailers.
     pub fn take_headers(&mut self) -> Option<HeaderBlock> {

@@ -78,6 +78,7 @@ impl SendStream {
 
     /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
     /// One lock for both.
+    #[allow(dead_code, reason = "used by the layers above")]
     pub(crate) fn send_and_poll(&mut self, cx: &mut Context<'_>, chunk: Bytes) -> Result<Poll<()>> {
         let key = self.key;
         let room = self.shared.poll_write(cx, key, |session| {
@@ -91,6 +92,7 @@ impl SendStream {
     }
 
     /// Answers with SYN_REPLY and queues the first chunk, all under one lock; `fin` ends our direction.
+    #[allow(dead_code, reason = "used by the layers above")]
     pub(crate) fn respond(&mut self, reply: HeaderBlock, chunk: Bytes, fin: bool) -> Result<()> {
         self.with(|session, key| {
             session.reply(key, reply, fin && chunk.is_empty())?;
@@ -102,6 +104,7 @@ impl SendStream {
     }
 
     /// Queues the last chunk and ends our direction, so that FIN rides on it.
+    #[allow(dead_code, reason = "used by the layers above")]
     pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
         self.with(|session, key| {
             if !chunk.is_empty() {
@@ -116,6 +119,7 @@ impl SendStream {
     /// # Errors
     ///
     /// Why nothing more can be written, if it ended already.
+    #[allow(dead_code, reason = "used by the layers above")]
     pub(crate) fn watch_end(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let key = self.key;
         let watched = self.shared.poll_write(cx, key, |session| {

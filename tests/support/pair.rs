@@ -353,7 +353,7 @@ pub(crate) struct Pair {
     /// Frames to the server, frames to the client, with the time of their arrival.
     wires: [VecDeque<(Instant, Frame)>; 2],
     pub(crate) dead: bool,
-    /// How many DATA bytes were dropped with the transport, per direction.
+    /// What was sent, by whom.
     pub(crate) trace: Vec<(Role, String)>,
 }
 
@@ -484,6 +484,15 @@ impl Pair {
             _ => 0,
         };
         self.wires[from as usize].iter().map(len).sum()
+    }
+
+    /// Credit for the connection under way from `role`.
+    pub(crate) fn credit_in_flight(&self, from: Role) -> i64 {
+        let delta = |(_, frame): &(Instant, Frame)| match frame {
+            Frame::WindowUpdate(WindowUpdate { id: None, delta }) => i64::from(*delta),
+            _ => 0,
+        };
+        self.wires[from as usize].iter().map(delta).sum()
     }
 
     /// An exchange under way: its keys at the client and at the server.

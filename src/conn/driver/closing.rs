@@ -1,0 +1,81 @@
+//! How a connection is closed: the last bytes are written, the transport is shut down, and input is discarded for a
+//! while.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Driver, Progress};
+use crate::error::Result;
+
+/// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
+/// would make TCP destroy what the peer has not read yet.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+impl<T> Driver<T>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Writes the last bytes. A session that ended well is given the time that its peer needs, up to the write
+    /// time-out; GOAWAY of a failed one is best effort.
+    ///
+    /// Input is discarded meanwhile: a peer that writes before it reads would wait for us as we for it.
+    pub(super) fn poll_flushing(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            let now = self.shared.now();
+            match self.write_round(cx, now)? {
+                Progress::Blocked => {}
+                Progress::Made if self.output.has_remaining() => continue,
+                _ if self.unflushed => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+            self.discarded = 0;
+            if self.discard(cx).is_ready() && !self.at_eof {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let failed = self
+                .shared
+                .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
+            let deadline = if failed {
+                self.closing.and_then(|since| since.checked_add(LINGER))
+            } else {
+                self.stall_deadline()
+            };
+            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
+                self.output.advance(self.output.remaining());
+                self.at_eof = true;
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Reads and discards up to `LINGER_BYTES` in all; pending when the transport has no more now.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        while !self.at_eof && self.discarded < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => self.discarded += buf.filled().len(),
+                _ => self.at_eof = true,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn poll_linger_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = self.shared.now();
+            let deadline = self.closing.get_or_insert(now).checked_add(LINGER);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(());
+            }
+            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+        }
+    }
+}

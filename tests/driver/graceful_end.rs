@@ -1,0 +1,210 @@
+//! The graceful end.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_shuts_down_in_two_steps() {
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    session.shutdown();
+    session.shutdown();
+    expect_drain(&mut peer, 0).await;
+    peer.expect_end().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+    within("closed", session.closed()).await;
+    assert!(session.is_closing());
+    let refused = session.open(HeaderBlock::empty(), OpenOptions::new()).await;
+    assert!(refused.unwrap_err().is_retryable());
+    assert!(session.ping().await.is_err());
+    assert!(session.accept().await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_lets_streams_under_way_finish() {
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    let mut first = accepted(&session, &mut peer, 1).await;
+    session.shutdown();
+    peer.expect(go_away(0x7fff_ffff, GoAwayStatus::OK)).await;
+    let Some(Frame::Ping(ping_id)) = within("PING", peer.recv()).await else {
+        panic!("no PING");
+    };
+    // What was sent before the GOAWAY arrived is still served.
+    let mut second = accepted(&session, &mut peer, 3).await;
+    peer.send(ping(ping_id)).await;
+    peer.expect(go_away(3, GoAwayStatus::OK)).await;
+    // What comes later is ignored.
+    peer.send(syn_stream(5)).await;
+    assert!(within("accept", session.accept()).await.unwrap().is_none());
+    for (id, stream) in [(1, &mut first), (3, &mut second)] {
+        peer.send(data(id, "question").fin()).await;
+        let mut bytes = Vec::new();
+        within("read", stream.read_to_end(&mut bytes))
+            .await
+            .unwrap();
+        assert_eq!(bytes, b"question");
+        assert!(!driver.is_finished());
+        stream.write_all(b"answer").await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(peer.expect_all(id, 6).await, b"answer");
+    }
+    peer.expect_end().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_an_echo_that_does_not_come() {
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    let start = Instant::now();
+    session.shutdown();
+    peer.expect(go_away(0x7fff_ffff, GoAwayStatus::OK)).await;
+    peer.recv().await;
+    peer.expect(go_away(0, GoAwayStatus::OK)).await;
+    peer.expect_end().await;
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    // The peer never closes: the driver lingers for a second.
+    outcome(driver).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_drain_deadline_holds_on_a_connection_that_is_never_idle() {
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    session.shutdown();
+    let busy = spawn(async move {
+        // Always something to read, and in no time at all: only the clock moves.
+        let mut buf = vec![0; 1 << 16];
+        while stream.read(&mut buf).await.unwrap() > 0 {}
+        stream
+    });
+    let mut seen = Vec::new();
+    for _ in 0..300 {
+        peer.send(data(1, vec![0; 1000])).await;
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    peer.send(data(1, "").fin()).await;
+    drop(within("the reader", busy).await.unwrap());
+    peer.close();
+    while let Some(frame) = within("the end", peer.recv()).await {
+        if let Frame::GoAway(go_away) = frame {
+            seen.push(go_away.last_good.map(spdy::frame::StreamId::get));
+        }
+    }
+    assert_eq!(seen, [Some(0x7fff_ffff), Some(1)]);
+    drop(outcome(driver).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_every_handle_ends_the_session_once_its_streams_have_ended() {
+    let (session, driver, mut peer) = ready_client(Config::client()).await;
+    let mut stream = open(&session).await;
+    peer.expect(syn_stream(1)).await;
+    let clone = session.clone();
+    drop(session);
+    drop(clone);
+    // Streams of the peer are refused from now on.
+    peer.send(syn_stream(2)).await;
+    peer.expect(rst(2, ResetStatus::REFUSED_STREAM)).await;
+    peer.send(syn_reply(1)).await;
+    peer.send(data(1, "rest").fin()).await;
+    let mut bytes = Vec::new();
+    within("read", stream.read_to_end(&mut bytes))
+        .await
+        .unwrap();
+    assert_eq!(bytes, b"rest");
+    assert!(!driver.is_finished());
+    stream.shutdown().await.unwrap();
+    peer.expect(data(1, "").fin()).await;
+    peer.expect(go_away(0, GoAwayStatus::OK)).await;
+    peer.expect_end().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_handle_before_anything_was_sent_closes_cleanly() {
+    let (session, connection, mut peer) = client(Config::client());
+    drop(session);
+    let driver = spawn(connection);
+    peer.close();
+    let frames = peer.drain().await;
+    assert!(
+        matches!(frames.last(), Some(Frame::GoAway(_))),
+        "{frames:?}"
+    );
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn abort_fails_every_stream_and_says_so_on_the_wire() {
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    session.abort(GoAwayStatus::INTERNAL_ERROR);
+    peer.expect(go_away(1, GoAwayStatus::INTERNAL_ERROR)).await;
+    peer.expect_end().await;
+    assert!(stream.read_u8().await.is_err());
+    assert!(stream.write_all(b"x").await.is_err());
+    peer.close();
+    let error = outcome(driver).await.unwrap_err();
+    assert_eq!(error.go_away_status(), Some(GoAwayStatus::INTERNAL_ERROR));
+    assert!(!error.is_remote());
+}
+
+#[tokio::test(start_paused = true)]
+async fn go_away_of_the_peer_spares_streams_up_to_its_last_good() {
+    let (session, driver, mut peer) = ready_client(Config::client()).await;
+    let mut kept = open(&session).await;
+    let mut lost = open(&session).await;
+    peer.expect(syn_stream(1)).await;
+    peer.expect(syn_stream(3)).await;
+    let mut theirs = accepted(&session, &mut peer, 2).await;
+    peer.send(go_away(1, GoAwayStatus::OK)).await;
+    let error = within("reply", lost.reply()).await.unwrap_err();
+    assert!(error.is_retryable() && error.is_go_away());
+    assert!(session.is_closing());
+    let refused = session.open(HeaderBlock::empty(), OpenOptions::new()).await;
+    assert!(refused.unwrap_err().is_retryable());
+    // A later GOAWAY cannot bring anything back.
+    peer.send(go_away(9, GoAwayStatus::OK)).await;
+    peer.send(syn_reply(1)).await;
+    within("reply", kept.reply()).await.unwrap();
+    peer.send(data(1, "fine").fin()).await;
+    let mut bytes = Vec::new();
+    within("read", kept.read_to_end(&mut bytes)).await.unwrap();
+    assert_eq!(bytes, b"fine");
+    kept.shutdown().await.unwrap();
+    peer.expect(data(1, "").fin()).await;
+    // The peer's own stream goes on too.
+    peer.send(data(2, "theirs").fin()).await;
+    bytes.clear();
+    within("read", theirs.read_to_end(&mut bytes))
+        .await
+        .unwrap();
+    assert_eq!(bytes, b"theirs");
+    assert!(!driver.is_finished());
+    theirs.shutdown().await.unwrap();
+    peer.expect(data(2, "").fin()).await;
+    peer.expect(go_away(2, GoAwayStatus::OK)).await;
+    peer.expect_end().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_before_go_away_is_delivered() {
+    let (session, driver, mut peer) = ready_client(Config::client()).await;
+    let mut stream = open(&session).await;
+    peer.expect(syn_stream(1)).await;
+    peer.send(syn_reply(1)).await;
+    peer.send(data(1, "queued before").fin()).await;
+    peer.send(go_away(1, GoAwayStatus::OK)).await;
+    peer.close();
+    settle().await;
+    let mut bytes = Vec::new();
+    within("read", stream.read_to_end(&mut bytes))
+        .await
+        .unwrap();
+    assert_eq!(bytes, b"queued before");
+    drop(outcome(driver).await);
+}
