@@ -3,11 +3,12 @@
 use spdy::Config;
 
 use crate::app::Server;
-use crate::peer::{SHORT, run_node_client, within};
+use crate::peer::{LONG, run_node_client, within};
 
-/// One scenario on one connection, which has to end well on our side, too.
+/// One scenario on one connection, which has to end well on our side, too. The client has a shorter limit of its own,
+/// and more to say.
 async fn scenario(name: &str) -> serde_json::Value {
-    within(SHORT, async {
+    within(LONG, async {
         let mut server = Server::start(Config::server()).await;
         let line = run_node_client(server.port, name).await;
         server.outcome().await.expect("the end of the connection");

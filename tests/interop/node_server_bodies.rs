@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use spdy::Config;
+use spdy::{Config, FlowControl};
 
 use crate::client::{Client, check_pattern, empty, full, streamed};
 use crate::pattern::{self, Check};
@@ -51,9 +51,14 @@ async fn echo() {
 }
 
 /// With the smallest windows that the protocol starts with, all of the flow control is at work all the time.
+///
+/// Lenient, because the server overruns windows that are used up: a piece of 8 KiB that waits for credit is sent whole
+/// as soon as there is a byte of it (window.js of spdy-transport 3.0.0, `update`). With several streams the window of
+/// the connection is overrun as well, by more than was ever granted on a recording of the wire.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn echo_through_small_windows() {
     let config = Config::client()
+        .flow_control(FlowControl::Lenient)
         .initial_stream_window_size(10_000)
         .initial_connection_window_size(1);
     with_config(config, async |client| {

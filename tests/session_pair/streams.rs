@@ -222,6 +222,13 @@ fn headers_stay_where_they_were_written_between_data() {
         peer.sent(),
         ["DATA 1 10", "HEADERS 1", "DATA 1 20", "HEADERS 1 FIN"]
     );
+    // Some peers do not look for FIN there: it rides on HEADERS only if they were sent with it.
+    let key = peer.replied(3);
+    peer.session
+        .send_headers(key, block(&[("a", "1")]), false)
+        .unwrap();
+    peer.session.finish(key).unwrap();
+    assert_eq!(peer.sent(), ["HEADERS 3", "DATA 3 0 FIN"]);
 }
 
 #[test]
