@@ -115,6 +115,11 @@ impl Error {
         Self::new(Kind::Unprocessed, detail)
     }
 
+    /// As [`Error::unprocessed`], because of `cause`. Nothing is formatted here: this runs under the session's lock.
+    pub(crate) fn unprocessed_because(detail: &'static str, cause: Self) -> Self {
+        Self::with_cause(Kind::Unprocessed, detail, cause)
+    }
+
     /// A time-out expired.
     pub(crate) fn timeout(which: Timeout) -> Self {
         let detail = match which {

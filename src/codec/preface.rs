@@ -5,6 +5,8 @@
 //! Only the first frame of a connection is looked at, which is never DATA between SPDY peers, because no stream
 //! is open yet; no pattern is longer than a frame header, so that looking never delays a frame.
 
+use crate::frame::FRAME_HEADER_LEN;
+
 /// What the first bytes look like, and what to say about it.
 struct Pattern {
     bytes: &'static [u8],
@@ -58,10 +60,16 @@ pub(super) fn recognise(start: &[u8]) -> Option<&'static str> {
     if start.first().is_none_or(|first| first & 0x80 != 0) {
         return None;
     }
-    PATTERNS
-        .iter()
-        .find(|pattern| pattern.matches(start))
-        .map(|pattern| pattern.says)
+    let named = PATTERNS.iter().find(|pattern| pattern.matches(start));
+    if let Some(pattern) = named {
+        return Some(pattern.says);
+    }
+    // Eight printable bytes are no DATA frame that any peer begins with: its stream id would be above 2^29.
+    let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let is_text = start
+        .get(..FRAME_HEADER_LEN)
+        .is_some_and(|start| start.iter().all(text));
+    is_text.then_some("peer sent text instead of SPDY")
 }
 
 impl Pattern {
@@ -81,7 +89,6 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FRAME_HEADER_LEN;
 
     #[test]
     fn other_protocols_are_named() {
@@ -93,6 +100,9 @@ mod tests {
         assert_eq!(seen(&[0x16, 3, 1, 2, 0, 1, 0, 1]), TLS);
         assert!(seen(&[0x15, 3, 3, 0, 2, 2, 70]).contains("alert"));
         assert!(seen(&[0; 8]).contains("zeros"));
+        assert!(seen(b"<!DOCTYPE html>").contains("text"));
+        assert!(seen(b"SSH-2.0-OpenSSH").contains("text"));
+        assert!(seen(b"220 mail ready\r\n").contains("text"));
     }
 
     #[test]

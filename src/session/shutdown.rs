@@ -255,7 +255,7 @@ impl Session {
                 .get(key)
                 .is_some_and(|stream| stream.own && stream.id.is_none());
             let error = if unsent {
-                Error::unprocessed(format!("the request was never sent ({error})"))
+                Error::unprocessed_because("the session has failed", error.clone())
             } else {
                 error.clone()
             };
@@ -315,9 +315,13 @@ impl Session {
     /// Why no stream can be opened, if so.
     pub(crate) fn refuses_open(&self) -> Option<Error> {
         match &self.lifecycle {
-            Lifecycle::Failed { error, .. } => Some(Error::unprocessed(format!(
-                "the session has failed ({error})"
-            ))),
+            Lifecycle::Failed { error, .. } => Some(Error::unprocessed_because(
+                "the session has failed",
+                error.clone(),
+            )),
+            Lifecycle::Closing { .. } | Lifecycle::Closed => {
+                Some(Error::unprocessed("the session has ended"))
+            }
             Lifecycle::Active if self.peer_goaway.is_some() => Some(Error::unprocessed(
                 "the peer takes no more streams (GOAWAY)",
             )),
