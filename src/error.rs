@@ -47,10 +47,14 @@ enum Kind {
         status: GoAwayStatus,
         by: Initiator,
     },
-    Unprocessed,
+    Unprocessed {
+        by: Initiator,
+    },
     Io(io::ErrorKind),
     Timeout(Timeout),
-    Closed,
+    Closed {
+        by: Initiator,
+    },
     Canceled,
     User,
     Body,
@@ -110,14 +114,15 @@ impl Error {
         Self::new(Kind::Session { status, by }, detail)
     }
 
-    /// The peer has certainly not processed the stream.
-    pub(crate) fn unprocessed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Unprocessed, detail)
+    /// The peer has certainly not processed the stream, because `by` takes or opens no more.
+    pub(crate) fn unprocessed(by: Initiator, detail: &'static str) -> Self {
+        Self::new(Kind::Unprocessed { by }, detail)
     }
 
     /// As [`Error::unprocessed`], because of `cause`. Nothing is formatted here: this runs under the session's lock.
     pub(crate) fn unprocessed_because(detail: &'static str, cause: Self) -> Self {
-        Self::with_cause(Kind::Unprocessed, detail, cause)
+        let by = cause.initiator().unwrap_or(Initiator::Library);
+        Self::with_cause(Kind::Unprocessed { by }, detail, cause)
     }
 
     /// A time-out expired.
@@ -130,9 +135,9 @@ impl Error {
         Self::new(Kind::Timeout(which), detail)
     }
 
-    /// The connection is gone.
-    pub(crate) fn closed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Closed, detail)
+    /// The connection is gone: the transport ended, or `by` ended it.
+    pub(crate) fn closed(by: Initiator, detail: &'static str) -> Self {
+        Self::new(Kind::Closed { by }, detail)
     }
 
     /// The application on this side gave up.
@@ -176,7 +181,12 @@ impl Error {
     /// The session ended, or takes no more streams, because of a GOAWAY sent by either side.
     #[must_use]
     pub fn is_go_away(&self) -> bool {
-        matches!(self.0.kind, Kind::Session { .. } | Kind::Unprocessed)
+        match self.0.kind {
+            Kind::Session { .. } => true,
+            // The library gives up by itself only for want of ids or of a transport.
+            Kind::Unprocessed { by } => by != Initiator::Library || self.go_away_status().is_some(),
+            _ => false,
+        }
     }
 
     /// A time-out expired.
@@ -197,7 +207,7 @@ impl Error {
     /// The connection was closed or lost: the transport ended or failed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        matches!(self.0.kind, Kind::Closed | Kind::Io(_))
+        matches!(self.0.kind, Kind::Closed { .. } | Kind::Io(_))
     }
 
     /// The transport failed with an IO error, which is the [`source`](StdError::source).
@@ -230,13 +240,23 @@ impl Error {
         matches!(self.0.kind, Kind::Body)
     }
 
-    /// The peer ended the stream or the session.
+    /// The peer ended the stream, the session or the connection.
     #[must_use]
     pub fn is_remote(&self) -> bool {
+        self.initiator() == Some(Initiator::Remote)
+    }
+
+    /// Who ended the stream, the session or the connection; `None` where that is no question (IO errors, time-outs,
+    /// invalid use).
+    #[must_use]
+    pub fn initiator(&self) -> Option<Initiator> {
         match self.0.kind {
-            Kind::Reset { by, .. } | Kind::Session { by, .. } => by == Initiator::Remote,
-            Kind::Unprocessed | Kind::Closed => true,
-            _ => false,
+            Kind::Reset { by, .. }
+            | Kind::Session { by, .. }
+            | Kind::Unprocessed { by }
+            | Kind::Closed { by } => Some(by),
+            Kind::Canceled => Some(Initiator::User),
+            Kind::Io(_) | Kind::Timeout(_) | Kind::User | Kind::Body => None,
         }
     }
 
@@ -245,7 +265,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
-            Kind::Unprocessed => true,
+            Kind::Unprocessed { .. } => true,
             Kind::Reset { status, by, .. } => {
                 by == Initiator::Remote && status == ResetStatus::REFUSED_STREAM
             }
@@ -262,11 +282,15 @@ impl Error {
         }
     }
 
-    /// The status of the GOAWAY that ended the session.
+    /// The status of the GOAWAY that ended the session, also when it is the cause of this error.
     #[must_use]
     pub fn go_away_status(&self) -> Option<GoAwayStatus> {
         match self.0.kind {
             Kind::Session { status, .. } => Some(status),
+            Kind::Unprocessed { .. } => {
+                let cause = StdError::source(self)?.downcast_ref::<Self>()?;
+                cause.go_away_status()
+            }
             _ => None,
         }
     }
@@ -297,7 +321,7 @@ impl Error {
             Kind::Io(kind) => kind,
             Kind::Reset { .. } => io::ErrorKind::ConnectionReset,
             Kind::Timeout(_) => io::ErrorKind::TimedOut,
-            Kind::Closed | Kind::Session { .. } | Kind::Unprocessed => {
+            Kind::Closed { .. } | Kind::Session { .. } | Kind::Unprocessed { .. } => {
                 io::ErrorKind::ConnectionAborted
             }
             Kind::User => io::ErrorKind::InvalidInput,
@@ -323,10 +347,10 @@ impl fmt::Display for Error {
                 write!(f, "reset by {} ({status})", who(*by))?;
             }
             Kind::Session { status, by } => write!(f, "session ended by {} ({status})", who(*by))?,
-            Kind::Unprocessed => f.write_str("request not processed")?,
+            Kind::Unprocessed { .. } => f.write_str("request not processed")?,
             Kind::Io(kind) => write!(f, "transport error ({kind})")?,
             Kind::Timeout(_) => f.write_str("time-out")?,
-            Kind::Closed => f.write_str("connection closed")?,
+            Kind::Closed { .. } => f.write_str("connection closed")?,
             Kind::Canceled => f.write_str("cancelled")?,
             Kind::User => f.write_str("invalid use")?,
             Kind::Body => f.write_str("application error")?,

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::stats::Stats;
 use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
-use crate::error::{Error, Result, Timeout};
+use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::{Frame, Received};
 
 /// How much is read at once: more while reads fill the buffer, less while they do not. A slice that waits for its
@@ -494,7 +494,7 @@ impl<T> Drop for Driver<T> {
         if matches!(self.phase, Phase::Done) {
             return;
         }
-        let error = Error::closed("the connection was dropped");
+        let error = Error::closed(Initiator::User, "the connection was dropped");
         if self
             .shared
             .with(|state| state.session.handle_transport_error(error))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::clock::Clock;
 use super::stats::Stats;
 use super::waiters::{PingWaiter, SlotQueue, WakerList, WakerTable, set_waker};
-use crate::error::{Error, Result};
+use crate::error::{Error, Initiator, Result};
 use crate::session::{Event, Key, Reservation, Session};
 
 /// What the lock guards.
@@ -255,7 +255,10 @@ impl Shared {
 }
 
 fn poisoned() -> Error {
-    Error::closed("internal error: a panic while the session was locked")
+    Error::closed(
+        Initiator::Library,
+        "internal error: a panic while the session was locked",
+    )
 }
 
 impl State {
@@ -293,7 +296,7 @@ impl State {
                     self.grant_slots(wakers);
                     let error = match self.session.outcome() {
                         Some(Err(error)) => error,
-                        _ => Error::closed("the session has ended"),
+                        _ => Error::closed(Initiator::Remote, "the session has ended"),
                     };
                     self.finish_pings(|_| true, &Err(error), wakers);
                 }

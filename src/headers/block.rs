@@ -59,6 +59,11 @@ impl HeaderBlock {
         HeaderBlockBuilder::with_capacity(lengths.saturating_add(bytes).saturating_add(WORD))
     }
 
+    /// The plain form.
+    pub(crate) fn into_plain(self) -> Bytes {
+        self.plain
+    }
+
     /// Checks a received plain form.
     ///
     /// # Errors

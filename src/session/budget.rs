@@ -11,9 +11,12 @@ const MIN_DATA_COST: u32 = 256;
 /// How much overhead of small DATA frames may be unread.
 const DATA_OVERHEAD: u64 = 4 << 20;
 
+/// How much of it is forgiven a second: 64 empty frames.
+const FORGIVEN: u64 = 16 << 10;
+
 /// A token bucket.
 #[derive(Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     burst: u64,
     per_second: u64,
     left: u64,
@@ -22,7 +25,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn new(burst: u64, per_second: u64) -> Self {
+    pub(crate) const fn new(burst: u64, per_second: u64) -> Self {
         Self {
             burst,
             per_second,
@@ -32,7 +35,7 @@ impl Bucket {
     }
 
     /// Takes one token; `false` when there is none.
-    fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let since = *self.counted.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
         let gained = u64::try_from(elapsed.as_millis())
@@ -56,7 +59,10 @@ pub(crate) struct Budgets {
     cancelled: Bucket,
     errors: Bucket,
     control: Bucket,
+    late: Bucket,
     overhead: u64,
+    /// Up to when overhead was forgiven.
+    forgiven: Option<Instant>,
 }
 
 impl Budgets {
@@ -65,7 +71,9 @@ impl Budgets {
             cancelled: Bucket::new(1000, 100),
             errors: Bucket::new(100, 1),
             control: Bucket::new(100, 10),
+            late: Bucket::new(100, 1),
             overhead: 0,
+            forgiven: None,
         }
     }
 
@@ -87,8 +95,19 @@ impl Budgets {
         self.control.take(now).then_some(()).ok_or(why)
     }
 
+    /// A frame for a stream that was closed; whether it is worth an answer. It may be honest, and so ends nothing.
+    pub(crate) fn late_frame(&mut self, now: Instant) -> bool {
+        self.late.take(now)
+    }
+
     /// A DATA frame without FIN. Gives its overhead, to be repaid when it was consumed.
-    pub(crate) fn data_frame(&mut self, len: u32) -> Result<u64, &'static str> {
+    pub(crate) fn data_frame(&mut self, len: u32, now: Instant) -> Result<u64, &'static str> {
+        let since = *self.forgiven.get_or_insert(now);
+        let seconds = now.saturating_duration_since(since).as_secs();
+        if seconds > 0 {
+            self.repay(seconds.saturating_mul(FORGIVEN));
+            self.forgiven = Some(now);
+        }
         let overhead = u64::from(MIN_DATA_COST.saturating_sub(len));
         self.overhead += overhead;
         if self.overhead > DATA_OVERHEAD {
@@ -130,13 +149,18 @@ mod tests {
 
     #[test]
     fn consumption_repays_small_frames() {
+        let now = Instant::now();
         let mut budgets = Budgets::new();
         for _ in 0..1_000_000 {
-            let overhead = budgets.data_frame(1).unwrap();
+            let overhead = budgets.data_frame(1, now).unwrap();
             budgets.repay(overhead);
         }
-        let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0).is_ok());
+        let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0, now).is_ok());
         assert_eq!(unread.count(), (4 << 20) / 256);
-        assert_eq!(Budgets::new().data_frame(256), Ok(0));
+        // A second forgives 64 of them.
+        let later = now + Duration::from_secs(1);
+        let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0, later).is_ok());
+        assert_eq!(unread.count(), 64 - 1);
+        assert_eq!(Budgets::new().data_frame(256, now), Ok(0));
     }
 }

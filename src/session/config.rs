@@ -205,6 +205,8 @@ macro_rules! with_options {
             /// name and its own length. Larger ones are answered with 431 (HTTP server) or reset with
             /// FRAME_TOO_LARGE; beyond four times the limit the session ends. Default: 16 KiB.
             max_header_list_size(bytes: u32) { max_header_list_size = bytes as usize }
+            /// How many header values one block may carry; a value that repeats counts each time. Default: 100.
+            max_header_values(values: usize) { max_header_values = values }
             /// The largest control frame accepted, in bytes; at least 8,192 (section 2.2.1). Default: 64 KiB.
             max_control_frame_size(bytes: u32) { max_control_frame_size = bytes.max(8192) }
             /// How header blocks are compressed. Default: `Level(1)` for servers, `Off` for clients, whose

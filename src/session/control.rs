@@ -1,8 +1,9 @@
 //! The urgent queue: what is sent ahead of everything else, in order.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::budget::Bucket;
 use super::ping::Purpose;
 use super::{Session, shutdown};
 use crate::frame::{DEFAULT_WINDOW, Frame, GoAway, RstStream, SettingId, Settings};
@@ -22,14 +23,37 @@ pub(crate) struct Queued {
     peer_caused: bool,
 }
 
+/// How many PINGs of the application go out at once, and how many a second: less than what a peer of this crate takes
+/// for a flood.
+const PING_BURST: u64 = 64;
+const PING_RATE: u64 = 8;
+
 /// The urgent frames. Bounded: what the peer causes stops us from reading (see `wants_read`), PINGs of ours are
 /// counted, and resets need streams that were open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ControlQueue {
     queue: VecDeque<Queued>,
     /// PINGs of the peer.
     echoes: VecDeque<u32>,
     peer_caused: usize,
+    /// PINGs of the application.
+    pings: VecDeque<u32>,
+    pace: Bucket,
+    /// When the next of them may go out, if not now.
+    pings_at: Option<Instant>,
+}
+
+impl Default for ControlQueue {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            echoes: VecDeque::new(),
+            peer_caused: 0,
+            pings: VecDeque::new(),
+            pace: Bucket::new(PING_BURST, PING_RATE),
+            pings_at: None,
+        }
+    }
 }
 
 impl ControlQueue {
@@ -46,7 +70,33 @@ impl ControlQueue {
         self.echoes.push_back(id);
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Control> {
+    pub(crate) fn push_ping(&mut self, id: u32) {
+        self.pings.push_back(id);
+    }
+
+    /// The next PING of the application, unless it has to wait.
+    fn pop_ping(&mut self, now: Instant) -> Option<Control> {
+        if self.pings.is_empty() || self.pings_at.is_some() {
+            return None;
+        }
+        if !self.pace.take(now) {
+            let pause = Duration::from_millis(1000 / PING_RATE);
+            self.pings_at = now.checked_add(pause);
+            return None;
+        }
+        self.pings.pop_front().map(Control::Ping)
+    }
+
+    /// When PINGs that wait may go out.
+    pub(crate) fn pings_deadline(&self) -> Option<Instant> {
+        self.pings_at
+    }
+
+    pub(crate) fn release_pings(&mut self, now: Instant) {
+        self.pings_at = self.pings_at.filter(|at| *at > now);
+    }
+
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Control> {
         // SETTINGS is only queued as the first frame of the session, and stays that.
         let settings = |queued: &Queued| matches!(queued.control, Control::Settings(_));
         if !self.queue.front().is_some_and(settings) {
@@ -54,13 +104,16 @@ impl ControlQueue {
                 return Some(Control::Ping(id));
             }
         }
-        let queued = self.queue.pop_front()?;
+        let Some(queued) = self.queue.pop_front() else {
+            return self.pop_ping(now);
+        };
         self.peer_caused -= usize::from(queued.peer_caused);
         Some(queued.control)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.echoes.is_empty()
+        let pings = !self.pings.is_empty() && self.pings_at.is_none();
+        self.queue.is_empty() && self.echoes.is_empty() && !pings
     }
 
     /// How many frames the peer has caused.
@@ -71,6 +124,8 @@ impl ControlQueue {
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.echoes.clear();
+        self.pings.clear();
+        self.pings_at = None;
         self.peer_caused = 0;
     }
 }
@@ -102,7 +157,7 @@ impl Session {
 
     /// The next urgent frame.
     pub(crate) fn pop_control(&mut self, now: Instant) -> Option<Frame> {
-        Some(match self.control.pop()? {
+        Some(match self.control.pop(now)? {
             Control::Settings(settings) => Frame::Settings(settings),
             Control::Reset(reset) => Frame::RstStream(reset),
             Control::GoAway(go_away) => Frame::GoAway(go_away),

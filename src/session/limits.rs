@@ -3,11 +3,12 @@
 //! Limits on single values (header lists, control frames, SETTINGS counts) are the codec's, because they are
 //! checked before anything is allocated. Decaying budgets on *rates* (resets, PINGs, tiny DATA) belong here too.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::time::Instant;
 
 use super::config::Overflow;
-use super::store::Key;
+use super::store::{IdHasher, Key};
 use super::{FlowControl, Session};
 use crate::error::Initiator;
 use crate::frame::{ResetStatus, StreamId};
@@ -38,18 +39,26 @@ const TOMBSTONES: usize = 256;
 /// The ids of the last resets sent here: what is still in flight for them is dropped without a further
 /// RST_STREAM (SPDY/3.1 section 2.4.2 lets repeats be coalesced).
 #[derive(Debug, Default)]
-pub(crate) struct Tombstones(VecDeque<StreamId>);
+pub(crate) struct Tombstones {
+    order: VecDeque<StreamId>,
+    ids: HashSet<u32, BuildHasherDefault<IdHasher>>,
+}
 
 impl Tombstones {
     pub(crate) fn insert(&mut self, id: StreamId) {
-        if self.0.len() == TOMBSTONES {
-            self.0.pop_front();
+        if !self.ids.insert(id.get()) {
+            return;
         }
-        self.0.push_back(id);
+        if self.order.len() == TOMBSTONES {
+            if let Some(oldest) = self.order.pop_front() {
+                self.ids.remove(&oldest.get());
+            }
+        }
+        self.order.push_back(id);
     }
 
     pub(crate) fn contains(&self, id: StreamId) -> bool {
-        self.0.contains(&id)
+        self.ids.contains(&id.get())
     }
 }
 

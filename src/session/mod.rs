@@ -45,7 +45,8 @@ use self::store::{Hook, List, Store};
 use self::stream::{Finish, Place, Stream};
 use self::window::ConnectionWindow;
 use crate::error::{Error, Initiator};
-use crate::frame::{DEFAULT_WINDOW, GoAwayStatus, ResetStatus, Role, RstStream, StreamId};
+use crate::frame::{DEFAULT_WINDOW, ResetStatus, Role, RstStream, StreamId};
+use crate::headers::HeaderBlock;
 
 /// What the application, or its driver, should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,8 +155,8 @@ pub struct Session {
     keep_alive: KeepAlive,
     lifecycle: Lifecycle,
     peer_goaway: Option<u32>,
-    /// The status of the peer's GOAWAY, if it names an error.
-    peer_goaway_status: Option<GoAwayStatus>,
+    /// Why the peer ends the session, if it said so.
+    peer_error: Option<Error>,
     /// End as soon as no stream is left: the peer said GOAWAY, or nobody can open streams any more.
     close_when_idle: bool,
     idle_since: Option<Instant>,
@@ -202,7 +203,7 @@ impl Session {
             keep_alive,
             lifecycle: Lifecycle::Active,
             peer_goaway: None,
-            peer_goaway_status: None,
+            peer_error: None,
             close_when_idle: false,
             idle_since: None,
             overflow: None,
@@ -259,6 +260,12 @@ impl Session {
         self.store.get(key)?.error.as_ref()
     }
 
+    /// Whether no stream is open or about to be.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.store.active() == 0 && self.own_active == 0 && self.sched.waiting() == 0
+    }
+
     /// Whether windows limit what we send.
     fn obeys_windows(&self) -> bool {
         self.config.flow_control != FlowControl::Off
@@ -299,16 +306,21 @@ impl Session {
         let (own, early) = (stream.own, error.is_some());
         stream.state = state::State::Closed;
         stream.error = error;
-        stream.opener = None;
+        let opener = stream.opener.take().map(|opener| opener.block);
         stream.send.finish = Finish::Done;
         stream.send.interest |= std::mem::take(&mut stream.send.watched);
-        stream.send.marks.clear();
+        let marks = std::mem::take(&mut stream.send.marks);
         let queue = std::mem::take(&mut stream.send.queue);
+        let blocks = opener
+            .into_iter()
+            .chain(marks.into_iter().map(|mark| mark.block));
+        self.graveyard.extend(blocks.map(HeaderBlock::into_plain));
         self.pool_used -= limits::beyond_guaranteed(queue.len());
         self.bury(queue);
         self.sched.place(&mut self.store, key, Place::Nowhere);
         self.credit.remove(&mut self.store, key);
         self.store.forget_id(key);
+        self.idle_since = None;
         if discard {
             self.discard_unread(key);
         }
@@ -370,6 +382,7 @@ impl Session {
             // What is left is not whole any more: the reader must not take it for that.
             stream.recv.ended = false;
             stream.recv.headers.clear();
+            stream.recv.headers_size = 0;
         }
         self.budgets
             .repay(std::mem::take(&mut stream.recv.overhead));
@@ -443,8 +456,14 @@ impl Session {
         if self.lifecycle.is_over() {
             return None;
         }
-        let mut deadlines = [self.drain_deadline(), self.overflow_deadline(), None, None];
-        let idle = self.store.len() == 0;
+        let mut deadlines = [
+            self.drain_deadline(),
+            self.overflow_deadline(),
+            None,
+            None,
+            self.control.pings_deadline(),
+        ];
+        let idle = self.is_idle();
         if !idle || self.config.keep_alive_while_idle {
             deadlines[2] = self.keep_alive.deadline().filter(|_| !self.read_paused);
         }

@@ -44,13 +44,15 @@ impl ByteQueue {
         }
     }
 
-    /// Queues bytes of the application: as they are unless they are small.
-    pub(crate) fn push_owned(&mut self, payload: Bytes) {
+    /// Queues bytes of the application: as they are unless they are small. Gives back what it has copied, to be dropped
+    /// where the application's `Drop` may run.
+    pub(crate) fn push_owned(&mut self, payload: Bytes) -> Option<Bytes> {
         if payload.len() >= SLICE_SMALL {
             self.push_slice(payload);
-        } else {
-            self.append(&payload);
+            return None;
         }
+        self.append(&payload);
+        Some(payload)
     }
 
     /// Copies bytes to the end.

@@ -60,11 +60,11 @@ impl Session {
             Received::Data(piece) => self.on_data(piece, now),
             Received::SynStream(syn) => self.on_syn_stream(syn),
             Received::SynReply(reply) => {
-                self.on_syn_reply(reply);
+                self.on_syn_reply(reply, now);
                 Ok(())
             }
             Received::Headers(headers) => {
-                self.on_headers(headers);
+                self.on_headers(headers, now);
                 Ok(())
             }
             Received::RstStream(reset) => self.on_rst_stream(reset, now),
@@ -76,7 +76,7 @@ impl Session {
             Received::Ping(id) => self.on_ping(id, now),
             Received::GoAway(go_away) => {
                 self.on_go_away(go_away);
-                Ok(())
+                self.budgets.control_frame(now)
             }
             // Section 2.2.1 lets unknown types be skipped; so do all lenient peers (U-09).
             Received::Ignored { .. } => self.budgets.control_frame(now),
@@ -125,9 +125,17 @@ impl Session {
         self.tombstones.insert(id);
     }
 
+    /// As [`reset_inactive`](Self::reset_inactive), for an id that was used: no more than a few a second, because the ids
+    /// that were answered are not remembered for ever. The frame is dropped either way.
+    fn reset_used(&mut self, id: StreamId, status: ResetStatus, now: Instant) {
+        if self.budgets.late_frame(now) {
+            self.reset_inactive(id, status);
+        }
+    }
+
     fn on_data(&mut self, piece: DataPiece, now: Instant) -> Result<(), Violation> {
         if let Some(len) = piece.frame_len {
-            let key = self.begin_data(piece.id, len, piece.last && piece.fin)?;
+            let key = self.begin_data(piece.id, len, piece.last && piece.fin, now)?;
             self.incoming_data = Some(IncomingData {
                 key,
                 remaining: len,
@@ -170,6 +178,7 @@ impl Session {
         id: Option<StreamId>,
         len: u32,
         fin: bool,
+        now: Instant,
     ) -> Result<Option<Key>, Violation> {
         let id = id.ok_or("DATA on stream 0")?;
         if self.obeys_windows() {
@@ -186,14 +195,14 @@ impl Session {
             Lookup::Active(key) => key,
             // Section 2.2.2: DATA for a stream that is not open, unless GOAWAY was sent.
             Lookup::Idle => {
-                self.budgets.data_frame(len)?;
+                self.budgets.data_frame(len, now)?;
                 self.forced_reset = true;
                 self.reset_inactive(id, ResetStatus::INVALID_STREAM);
                 return Ok(None);
             }
             // Section 2.3.7: DATA for a stream that was open and is closed.
             Lookup::Closed => {
-                self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
+                self.reset_used(id, ResetStatus::PROTOCOL_ERROR, now);
                 return Ok(None);
             }
         };
@@ -220,7 +229,7 @@ impl Session {
         stream.recv.received += u64::from(len);
         // Final frames are free (as far as FIN is known here), and so is what nobody will read.
         if !fin && (stream.recv.held || stream.request.is_some()) {
-            stream.recv.overhead += self.budgets.data_frame(len)?;
+            stream.recv.overhead += self.budgets.data_frame(len, now)?;
         }
         Ok(Some(key))
     }
@@ -307,13 +316,16 @@ impl Session {
         Err("SYN_STREAM with an id lower than one received before (section 2.3.2)")
     }
 
-    fn on_syn_reply(&mut self, reply: HeaderFrame<ReceivedBlock>) {
+    fn on_syn_reply(&mut self, reply: HeaderFrame<ReceivedBlock>, now: Instant) {
         let key = match self.lookup(reply.id) {
             Lookup::Active(key) => key,
             // U-11: no draft names the reaction to SYN_REPLY for an unknown or closed stream.
-            lookup => {
-                self.forced_reset |= matches!(lookup, Lookup::Idle);
+            Lookup::Idle => {
+                self.forced_reset = true;
                 return self.reset_inactive(reply.id, ResetStatus::INVALID_STREAM);
+            }
+            Lookup::Closed => {
+                return self.reset_used(reply.id, ResetStatus::INVALID_STREAM, now);
             }
         };
         let skip_interim = self.config.skip_interim_replies;
@@ -353,12 +365,15 @@ impl Session {
         }
     }
 
-    fn on_headers(&mut self, headers: HeaderFrame<ReceivedBlock>) {
+    fn on_headers(&mut self, headers: HeaderFrame<ReceivedBlock>, now: Instant) {
         let key = match self.lookup(headers.id) {
             Lookup::Active(key) => key,
-            lookup => {
-                self.forced_reset |= matches!(lookup, Lookup::Idle);
+            Lookup::Idle => {
+                self.forced_reset = true;
                 return self.reset_inactive(headers.id, ResetStatus::INVALID_STREAM);
+            }
+            Lookup::Closed => {
+                return self.reset_used(headers.id, ResetStatus::INVALID_STREAM, now);
             }
         };
         let limit = self.config.max_header_list_size;
@@ -375,12 +390,13 @@ impl Session {
             }
         };
         // Any number of HEADERS may come (section 2.3.4); together they are bounded like one block.
-        stream.recv.headers_size += block.list_size();
-        if stream.recv.headers_size > limit {
-            let why = "the HEADERS of the stream together pass the header list limit";
-            return self.reset_for_error(key, ResetStatus::FRAME_TOO_LARGE, why);
-        }
+        // What the application has taken counts no more: a stream may live long.
         if !block.is_empty() && (stream.recv.held || stream.request.is_some()) {
+            stream.recv.headers_size += block.list_size();
+            if stream.recv.headers_size > limit {
+                let why = "the HEADERS that wait to be read together pass the header list limit";
+                return self.reset_for_error(key, ResetStatus::FRAME_TOO_LARGE, why);
+            }
             stream.recv.headers.push_back(block);
             self.wake(key, true, false, false);
         }
@@ -505,13 +521,16 @@ impl Session {
 
     /// The transport has ended. `mid_frame` says that a frame was under way: that is an error, never a clean end.
     pub fn handle_eof(&mut self, mid_frame: bool) {
-        let error = if let Some(status) = self.peer_goaway_status {
+        let error = if let Some(error) = self.peer_error.take() {
             // The peer has said why it would end the session.
-            Error::session(status, Initiator::Remote, "the peer ended the session")
+            error
         } else if mid_frame {
-            Error::closed("the transport ended in the middle of a frame")
+            Error::closed(
+                Initiator::Remote,
+                "the transport ended in the middle of a frame",
+            )
         } else {
-            Error::closed("the transport ended")
+            Error::closed(Initiator::Remote, "the transport ended")
         };
         self.transport_gone(error, mid_frame);
     }

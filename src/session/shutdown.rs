@@ -116,7 +116,10 @@ impl Session {
             deadline: None,
             echoed: false,
         };
-        self.fail_unsent("the session is shutting down");
+        self.fail_unsent(&Error::unprocessed(
+            Initiator::User,
+            "the session is shutting down",
+        ));
         self.events.push_back(Event::Slot);
     }
 
@@ -166,7 +169,10 @@ impl Session {
             go_away_sent: early,
         };
         self.drop_backlog(!early);
-        self.fail_unsent("the session is shutting down");
+        self.fail_unsent(&Error::unprocessed(
+            Initiator::User,
+            "the session is shutting down",
+        ));
         self.events.push_back(Event::Accept);
         self.events.push_back(Event::Slot);
         self.check_drained();
@@ -186,7 +192,10 @@ impl Session {
             } else {
                 self.end(
                     key,
-                    Some(Error::unprocessed("the session is shutting down")),
+                    Some(Error::unprocessed(
+                        Initiator::User,
+                        "the session is shutting down",
+                    )),
                     true,
                 );
             }
@@ -207,8 +216,7 @@ impl Session {
 
     /// Ends a draining session once its last stream has ended.
     pub(crate) fn check_drained(&mut self) {
-        let idle = self.store.active() == 0 && self.own_active == 0 && self.sched.waiting() == 0;
-        if !idle {
+        if !self.is_idle() {
             return;
         }
         let go_away = match self.lifecycle {
@@ -217,13 +225,19 @@ impl Session {
                 go_away_sent: false,
             } => Some(self.go_away(GoAwayStatus::OK)),
             Lifecycle::Active | Lifecycle::Announced { .. }
-                if self.close_when_idle && self.backlog.is_empty() && self.reserved == 0 =>
+                if self.close_when_idle
+                    && self.backlog.is_empty()
+                    // A reservation is worth nothing once no stream can be opened.
+                    && (self.reserved == 0 || !self.takes_streams()) =>
             {
                 Some(self.go_away(GoAwayStatus::OK))
             }
             _ => return,
         };
-        self.lifecycle = Lifecycle::Closing { go_away };
+        self.lifecycle = match self.peer_error.take() {
+            Some(error) => Lifecycle::Failed { error, go_away },
+            None => Lifecycle::Closing { go_away },
+        };
         self.events.push_back(Event::Ended);
     }
 
@@ -269,14 +283,14 @@ impl Session {
     }
 
     /// Fails the own streams whose SYN_STREAM was not sent: the peer knows nothing of them.
-    fn fail_unsent(&mut self, why: &'static str) {
+    fn fail_unsent(&mut self, error: &Error) {
         for key in self.store.keys() {
             let unsent = self
                 .store
                 .get(key)
                 .is_some_and(|stream| stream.own && stream.id.is_none());
             if unsent {
-                self.end(key, Some(Error::unprocessed(why)), true);
+                self.end(key, Some(error.clone()), true);
             }
         }
     }
@@ -288,23 +302,23 @@ impl Session {
         if let Some(earlier) = self.peer_goaway {
             last_good = last_good.min(earlier);
         }
+        let fell = self.peer_goaway.is_none_or(|earlier| last_good < earlier);
         self.peer_goaway = Some(last_good);
         if go_away.status != GoAwayStatus::OK {
-            self.peer_goaway_status = Some(go_away.status);
+            let why = go_away.status.description();
+            self.peer_error = Some(Error::session(go_away.status, Initiator::Remote, why));
         }
-        self.fail_unsent("the peer takes no more streams (GOAWAY)");
+        if !fell {
+            return;
+        }
+        self.fail_unsent(&self.gone_away("the peer takes no more streams (GOAWAY)"));
+        let error = self.gone_away("above the last-good-stream-id of the peer's GOAWAY");
         for key in self.store.keys() {
             let unprocessed = |stream: &super::Stream| {
                 stream.own && stream.id.is_some_and(|id| id.get() > last_good)
             };
             if self.store.get(key).is_some_and(unprocessed) {
-                self.end(
-                    key,
-                    Some(Error::unprocessed(
-                        "above the last-good-stream-id of the peer's GOAWAY",
-                    )),
-                    true,
-                );
+                self.end(key, Some(error.clone()), true);
             }
         }
         self.events.push_back(Event::Slot);
@@ -312,31 +326,49 @@ impl Session {
         self.check_drained();
     }
 
+    /// The error of a stream that the peer's GOAWAY has left unprocessed; its cause is the peer's error, if it named one.
+    fn gone_away(&self, why: &'static str) -> Error {
+        match &self.peer_error {
+            Some(error) => Error::unprocessed_because(why, error.clone()),
+            None => Error::unprocessed(Initiator::Remote, why),
+        }
+    }
+
+    /// Whether streams can be opened.
+    fn takes_streams(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Active)
+            && self.peer_goaway.is_none()
+            && self.next_id.is_some()
+    }
+
     /// Why no stream can be opened, if so.
     pub(crate) fn refuses_open(&self) -> Option<Error> {
-        match &self.lifecycle {
-            Lifecycle::Failed { error, .. } => Some(Error::unprocessed_because(
-                "the session has failed",
-                error.clone(),
-            )),
-            Lifecycle::Closing { .. } | Lifecycle::Closed => {
-                Some(Error::unprocessed("the session has ended"))
-            }
-            Lifecycle::Active if self.peer_goaway.is_some() => Some(Error::unprocessed(
-                "the peer takes no more streams (GOAWAY)",
-            )),
-            Lifecycle::Active if self.next_id.is_none() => Some(Error::unprocessed(
-                "the stream ids of the connection are used up",
-            )),
-            Lifecycle::Active => None,
-            _ => Some(Error::unprocessed("the session is shutting down")),
+        if self.takes_streams() {
+            return None;
         }
+        let ours = |why| Error::unprocessed(Initiator::User, why);
+        Some(match &self.lifecycle {
+            Lifecycle::Failed { error, .. } => {
+                Error::unprocessed_because("the session has failed", error.clone())
+            }
+            _ if self.peer_goaway.is_some() => {
+                self.gone_away("the peer takes no more streams (GOAWAY)")
+            }
+            Lifecycle::Active => Error::unprocessed(
+                Initiator::Library,
+                "the stream ids of the connection are used up",
+            ),
+            Lifecycle::Closing { .. } | Lifecycle::Closed => ours("the session has ended"),
+            Lifecycle::Announced { .. } | Lifecycle::Draining { .. } => {
+                ours("the session is shutting down")
+            }
+        })
     }
 
     /// Whether the session takes part in no new streams: it ended, drains, or the peer said GOAWAY.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.refuses_open().is_some()
+        !self.takes_streams()
     }
 
     /// Whether no stream of the peer will be handed out any more, except those that wait to be accepted.
@@ -363,10 +395,11 @@ impl Session {
             self.begin_drain();
         }
         self.expire_overflow(now);
+        self.control.release_pings(now);
         if self.lifecycle.is_over() {
             return;
         }
-        let idle = self.store.len() == 0;
+        let idle = self.is_idle();
         if !self.read_paused && (!idle || self.config.keep_alive_while_idle) {
             match self.keep_alive.expired(now) {
                 Some(KeepAliveAction::Ping) => {

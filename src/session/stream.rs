@@ -92,7 +92,7 @@ pub(crate) struct RecvHalf {
     pub(crate) interim_seen: bool,
     /// HEADERS that arrived and were not taken.
     pub(crate) headers: VecDeque<HeaderBlock>,
-    /// The charged size of all HEADERS of the stream.
+    /// Their charged size.
     pub(crate) headers_size: usize,
     /// DATA bytes that were received.
     pub(crate) received: u64,
@@ -206,6 +206,13 @@ impl Stream {
             false,
             priority,
         )
+    }
+
+    /// The next HEADERS that wait to be read.
+    pub(crate) fn take_headers(&mut self) -> Option<HeaderBlock> {
+        let headers = self.recv.headers.pop_front()?;
+        self.recv.headers_size = self.recv.headers_size.saturating_sub(headers.list_size());
+        Some(headers)
     }
 
     /// Whether the application holds a handle.

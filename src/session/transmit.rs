@@ -83,6 +83,7 @@ impl Session {
                 self.end(
                     key,
                     Some(Error::unprocessed(
+                        Initiator::Library,
                         "the stream ids of the connection are used up",
                     )),
                     true,

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::Session;
-use super::control::Control;
 use super::limits::beyond_guaranteed;
 use super::ping::Purpose;
 use super::store::Key;
@@ -143,6 +142,7 @@ impl Session {
         let Reservation(()) = slot;
         self.reserved = self.reserved.saturating_sub(1);
         if let Some(error) = self.refuses_open() {
+            self.graveyard.push(headers.into_plain());
             self.announce_slot();
             self.check_drained();
             return Err(error);
@@ -190,12 +190,13 @@ impl Session {
     ///
     /// The stream's own error if it ended, or a user error if it was replied to already or needs no reply.
     pub fn reply(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
-        let stream = self.live(key)?;
-        if stream.own || stream.opener.is_some() || stream.state.send_reply().is_none() {
-            return Err(Error::user(
-                "the stream was replied to already, or needs no reply",
-            ));
-        }
+        let stream = match self.repliable(key) {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.graveyard.push(headers.into_plain());
+                return Err(error);
+            }
+        };
         stream.opener = Some(Box::new(Opener {
             block: headers,
             associated: None,
@@ -240,7 +241,14 @@ impl Session {
     ///
     /// Why nothing more can be written.
     pub fn write(&mut self, key: Key, payload: Bytes) -> Result<(), Error> {
-        self.enqueue(key, |stream| stream.send.queue.push_owned(payload))
+        if let Err(error) = self.writable(key) {
+            self.graveyard.push(payload);
+            return Err(error);
+        }
+        let mut copied = None;
+        let result = self.enqueue(key, |stream| copied = stream.send.queue.push_owned(payload));
+        self.graveyard.extend(copied);
+        result
     }
 
     /// Queues a copy of bytes, at most as many as there is room for, and says how many; 0 as in
@@ -273,12 +281,13 @@ impl Session {
     ///
     /// Why nothing more can be written, or a user error when 64 HEADERS are queued on the stream.
     pub fn send_headers(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
-        let stream = self.writable(key)?;
-        if stream.send.marks.len() >= MAX_MARKS {
-            return Err(Error::user(
-                "too many HEADERS frames are queued on the stream",
-            ));
-        }
+        let stream = match self.markable(key) {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.graveyard.push(headers.into_plain());
+                return Err(error);
+            }
+        };
         let at = stream.send.sent + stream.send.queue.len() as u64;
         stream.send.marks.push_back(Mark {
             at,
@@ -407,7 +416,7 @@ impl Session {
     /// Takes the next HEADERS of the peer, if one has arrived. Interest is registered by
     /// [`read`](Self::read).
     pub fn take_headers(&mut self, key: Key) -> Option<HeaderBlock> {
-        self.store.get_mut(key)?.recv.headers.pop_front()
+        self.store.get_mut(key)?.take_headers()
     }
 
     /// Takes the next HEADERS of the peer; `Some(None)` says that none will come, `None` registers interest.
@@ -419,7 +428,7 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(Some(None));
         };
-        if let Some(headers) = stream.recv.headers.pop_front() {
+        if let Some(headers) = stream.take_headers() {
             return Ok(Some(Some(headers)));
         }
         if stream.recv.ended || !stream.state.is_recv_open() {
@@ -506,6 +515,8 @@ impl Session {
 
     /// Sends a PING; [`Event::Pong`](super::Event::Pong) reports its echo.
     ///
+    /// More than a burst of 64 and 8 a second wait their turn: peers, of this crate too, end sessions that flood.
+    ///
     /// # Errors
     ///
     /// A user error when 64 PINGs are under way, or the error that ended the session.
@@ -513,13 +524,13 @@ impl Session {
         if let Some(outcome) = self.outcome() {
             return Err(outcome
                 .err()
-                .unwrap_or_else(|| Error::closed("the session has ended")));
+                .unwrap_or_else(|| Error::closed(Initiator::User, "the session has ended")));
         }
         let id = self
             .pings
             .start(Purpose::User)
             .ok_or_else(|| Error::user("64 PINGs are under way already"))?;
-        self.control.push(Control::Ping(id), false);
+        self.control.push_ping(id);
         Ok(id)
     }
 
@@ -530,6 +541,28 @@ impl Session {
         };
         if let Some(error) = &stream.error {
             return Err(error.clone());
+        }
+        Ok(stream)
+    }
+
+    /// A stream of the peer that waits for its SYN_REPLY.
+    fn repliable(&mut self, key: Key) -> Result<&mut Stream, Error> {
+        let stream = self.live(key)?;
+        if stream.own || stream.opener.is_some() || stream.state.send_reply().is_none() {
+            return Err(Error::user(
+                "the stream was replied to already, or needs no reply",
+            ));
+        }
+        Ok(stream)
+    }
+
+    /// A stream that takes another HEADERS frame.
+    fn markable(&mut self, key: Key) -> Result<&mut Stream, Error> {
+        let stream = self.writable(key)?;
+        if stream.send.marks.len() >= MAX_MARKS {
+            return Err(Error::user(
+                "too many HEADERS frames are queued on the stream",
+            ));
         }
         Ok(stream)
     }
