@@ -190,3 +190,37 @@ mod owning_waker {
         peer.expect(rst(3, ResetStatus::CANCEL)).await;
     }
 }
+
+/// A payload whose owner looks at the session while it is dropped, as an accounting pool might.
+struct Curious(Session, Arc<std::sync::atomic::AtomicUsize>);
+
+impl AsRef<[u8]> for Curious {
+    fn as_ref(&self) -> &[u8] {
+        b"ten bytes."
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let _ = self.0.stats();
+        self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn payloads_are_dropped_where_the_session_can_be_used() {
+    let (session, _driver, mut peer) = ready_client(Config::client()).await;
+    let stream = replied(&session, &mut peer, 1).await;
+    let (mut send, _recv) = stream.split();
+    let dropped = Arc::default();
+    let payload = || Bytes::from_owner(Curious(session.clone(), Arc::clone(&dropped)));
+    within("send", send.send(payload())).await.unwrap();
+    send.finish().unwrap();
+    assert!(
+        send.send(payload()).await.is_err(),
+        "refused behind the end"
+    );
+    peer.expect_data(1, 10).await;
+    settle().await;
+    assert_eq!(dropped.load(std::sync::atomic::Ordering::Relaxed), 2);
+}

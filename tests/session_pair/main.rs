@@ -12,6 +12,7 @@ mod pair;
 mod flow;
 mod limits;
 mod liveness;
+mod patience;
 mod shutdown;
 mod states;
 mod streams;
