@@ -1,6 +1,7 @@
 //! Ours against hyper + h2, and against `h2` alone for raw streams: the same work, in one process and one run.
 //!
-//! `cargo bench --bench http -- [--quick] [--swap] [--filter TEXT] [--rounds N] [--json FILE] [--list]`
+//! `cargo bench --bench http -- [--quick] [--swap] [--filter TEXT] [--rounds N] [--json FILE] [--list]
+//! [--only spdy|h2]`
 //!
 //! Prints one line per figure, `name  spdy  h2  ratio`: medians over interleaved rounds. A ratio above 1 is better
 //! for us, whatever is measured. How to read it, and the last figures, are in docs/performance.md.
@@ -32,19 +33,22 @@ struct Options {
     quick: bool,
     swap: bool,
     list: bool,
+    /// For a profiler: one side alone, no ratios.
+    only: Option<Side>,
     filter: String,
     rounds: Option<usize>,
     json: Option<String>,
 }
 
 const USAGE: &str = "usage: cargo bench --bench http -- [--quick] [--swap] [--filter TEXT] [--rounds N] [--json FILE] \
-                     [--list]";
+                     [--list] [--only spdy|h2]";
 
 fn options() -> Result<Options, String> {
     let mut options = Options {
         quick: false,
         swap: false,
         list: false,
+        only: None,
         filter: String::new(),
         rounds: None,
         json: None,
@@ -62,6 +66,13 @@ fn options() -> Result<Options, String> {
                 let rounds = value()?;
                 let rounds = rounds.parse().ok().filter(|rounds| *rounds > 0);
                 options.rounds = Some(rounds.ok_or(format!("--rounds: no number\n{USAGE}"))?);
+            }
+            "--only" => {
+                options.only = Some(match value()?.as_str() {
+                    "spdy" => Side::Spdy,
+                    "h2" => Side::H2,
+                    _ => return Err(format!("--only: spdy or h2\n{USAGE}")),
+                });
             }
             // Given by cargo.
             "--bench" => {}
@@ -108,6 +119,13 @@ fn main() -> ExitCode {
     } else {
         Effort::full()
     };
+    if let Some(side) = options.only {
+        for scenario in &scenarios {
+            let rounds = options.rounds.unwrap_or(scenario.rounds(&effort));
+            report::run_alone(scenario, &effort, rounds, side);
+        }
+        return ExitCode::SUCCESS;
+    }
     let mut report = Report::new(order, options.quick);
     report.print_head();
     for scenario in &scenarios {

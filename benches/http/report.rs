@@ -176,6 +176,19 @@ impl Report {
     }
 }
 
+/// Runs one side of a scenario and prints its medians.
+pub(crate) fn run_alone(scenario: &Scenario, effort: &Effort, rounds: usize, side: Side) {
+    let samples: Vec<_> = (0..rounds).map(|_| scenario.run(side, effort)).collect();
+    for (at, row) in scenario.rows().iter().enumerate() {
+        let column: Vec<f64> = samples.iter().map(|sample| sample[at]).collect();
+        println!(
+            "{:<60}  {:>10}",
+            row.name,
+            number(Spread::of(&column).median)
+        );
+    }
+}
+
 fn print_row(figure: &Figure) {
     println!(
         "{:<60}  {:>10}  {:>10}  {:>6.2}",

@@ -24,8 +24,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             all.push(Scenario {
                 rows: vec![
                     more(format!("{name}: MiB/s")),
-                    less(format!("{name}: writes per DATA")),
-                    less(format!("{name}: allocations per DATA")),
+                    less(format!("{name}: writes per chunk")),
+                    less(format!("{name}: allocations per chunk")),
                 ],
                 rounds: 5,
                 run: Box::new(move |side, effort| {
