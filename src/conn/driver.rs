@@ -16,8 +16,13 @@ use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
 
-/// How much is read at once.
-const READ_SIZE: usize = 64 * 1024;
+/// How much is read at once: by a connection that is busy, and by one that is not, which keeps its buffer.
+const READ_LARGE: usize = 64 * 1024;
+const READ_SMALL: usize = 8 * 1024;
+
+/// How much one poll reads before it lets the readers run. Their buffers come back while they are still in the
+/// cache: reading on instead costs page faults, as the allocator gives what piles up back to the system.
+const READ_PER_POLL: usize = READ_LARGE;
 
 /// How many frames, or how many decoded bytes, are handled under one lock.
 const BATCH_FRAMES: usize = 256;
@@ -78,6 +83,7 @@ pub(crate) struct Driver<T> {
     decoder: Decoder,
     encoder: Encoder,
     input: BytesMut,
+    read_size: usize,
     output: OutBuf,
     /// Reused between batches.
     received: Vec<Received>,
@@ -92,6 +98,8 @@ pub(crate) struct Driver<T> {
     /// Something was written since the last flush.
     unflushed: bool,
     at_eof: bool,
+    /// How many bytes this poll has read.
+    read_now: usize,
     /// How many bytes were read after the end of the session.
     discarded: usize,
     broken: Option<Broken>,
@@ -122,6 +130,7 @@ where
             decoder: Decoder::new(config.version(), config.decoder_limits()),
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
+            read_size: READ_SMALL,
             output,
             received: Vec::new(),
             frames: Vec::new(),
@@ -132,6 +141,7 @@ where
             closing: None,
             unflushed: false,
             at_eof: false,
+            read_now: 0,
             discarded: 0,
             broken: None,
             keeps_alive: config.keep_alive_interval.is_some(),
@@ -191,7 +201,11 @@ where
 
     /// Reads and writes until the session is over and its last frame is encoded.
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.read_now = 0;
         for _ in 0..ROUNDS {
+            if self.read_now >= READ_PER_POLL {
+                break;
+            }
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
             let read = self.read_round(cx, now, write == Progress::Blocked)?;
@@ -346,9 +360,16 @@ where
         if progress == Progress::Made {
             return Ok(progress);
         }
-        self.input.reserve(READ_SIZE);
+        // Never more than the size in all: a buffer that its readers have given back is used again.
+        let room = self.read_size.saturating_sub(self.input.len());
+        self.input.reserve(room.max(READ_SMALL));
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(Progress::Blocked),
+            Poll::Pending => {
+                if self.input.is_empty() && self.input.capacity() > READ_SMALL {
+                    self.input = BytesMut::new();
+                }
+                return Ok(Progress::Blocked);
+            }
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 self.end_if_broken()?;
@@ -359,6 +380,12 @@ where
             }
             Poll::Ready(Ok(n)) => {
                 progress = Progress::Made;
+                self.read_now += n;
+                if n >= READ_SMALL {
+                    self.read_size = READ_LARGE;
+                } else if n < READ_SMALL / 2 {
+                    self.read_size = READ_SMALL;
+                }
                 self.decode_batch(now, true)?;
                 if let Some(broken) = &mut self.broken {
                     broken.read += n;
