@@ -12,8 +12,15 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Received payloads of at least this many bytes are kept as slices of the read buffer, as long as that pays.
 const SLICE_LARGE: usize = 8 * 1024;
 
-/// Payloads of at least this many bytes are kept as slices where copying would buy nothing.
+/// Received payloads of at least this many bytes are kept as slices while nothing else waits.
 const SLICE_SMALL: usize = 1024;
+
+/// Chunks of the application below this size are gathered while others wait: a copy costs less than a DATA frame
+/// of its own, here and at the peer.
+const GATHERED: usize = 4 * 1024;
+
+/// The tail buffer starts with room for four payloads like its first, up to this.
+const TAIL_FIRST: usize = 8 * 1024;
 
 /// The tail buffer is closed at this size, so that a half-read one retains little.
 const TAIL_MAX: usize = 32 * 1024;
@@ -22,8 +29,8 @@ const TAIL_MAX: usize = 32 * 1024;
 ///
 /// Small received payloads are gathered in one tail buffer: a megabyte of 1 KiB slices would pin 64 MiB of read
 /// buffers. Large ones stay slices; those that lie one behind the other in memory are a *run*, which pins one read
-/// buffer however many they are. The memory retained is at most twice the bytes queued plus 64 KiB (one read
-/// buffer); when reading on would break that, because little is left of many runs, what is left is copied. No byte
+/// buffer however many they are. The memory retained is at most twice the bytes queued plus 72 KiB (one read
+/// buffer, and the start of a tail); when reading on would break that, because little is left of many runs, what is left is copied. No byte
 /// is copied twice.
 #[derive(Debug, Default)]
 pub(crate) struct ByteQueue {
@@ -109,9 +116,9 @@ impl ByteQueue {
             && self.newest_run + payload.len() <= READ_BUFFER
     }
 
-    /// Queues bytes of the application: as they are unless they are small.
+    /// Queues bytes of the application: as they are unless they are small and others wait.
     pub(crate) fn push_owned(&mut self, payload: Bytes) {
-        if payload.len() >= SLICE_SMALL {
+        if self.is_empty() || payload.len() >= GATHERED {
             self.push_slice(payload);
         } else {
             self.append(&payload);
@@ -125,6 +132,10 @@ impl ByteQueue {
                 self.close_tail();
             }
             let (now, later) = payload.split_at(payload.len().min(TAIL_MAX - self.tail.len()));
+            if self.tail.capacity() == 0 {
+                self.tail
+                    .reserve(now.len().max(TAIL_FIRST.min(4 * now.len())));
+            }
             self.tail.extend_from_slice(now);
             self.len += now.len();
             payload = later;
@@ -286,7 +297,7 @@ mod tests {
         let owned = queue.len - queue.sliced;
         let retained = runs * READ_BUFFER + owned.max(queue.tail.capacity());
         assert!(
-            retained <= 2 * queue.len + READ_BUFFER,
+            retained <= 2 * queue.len + READ_BUFFER + TAIL_FIRST,
             "{retained} retained for {} unread",
             queue.len
         );
