@@ -213,9 +213,10 @@ where
                 self.end_if_broken()?;
             }
             let busy = read == Progress::Made || write == Progress::Made;
-            let (finished, deadline) = self.shared.with(|state| {
-                let finished = state.session.is_finished();
-                (finished, state.session.poll_timeout(now))
+            let (finished, unused, deadline) = self.shared.with(|state| {
+                let session = &mut state.session;
+                let unused = session.stream_count() == 0;
+                (session.is_finished(), unused, session.poll_timeout(now))
             })?;
             if finished {
                 return Poll::Ready(Ok(()));
@@ -223,6 +224,9 @@ where
             let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
             if !busy {
+                if unused && self.input.is_empty() && self.input.capacity() > READ_SMALL {
+                    self.input = BytesMut::new();
+                }
                 ready!(self.timer.poll(cx, deadline, &self.shared));
             }
             // A connection that is never idle has time-outs too.
@@ -364,12 +368,7 @@ where
         let room = self.read_size.saturating_sub(self.input.len());
         self.input.reserve(room.max(READ_SMALL));
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => {
-                if self.input.is_empty() && self.input.capacity() > READ_SMALL {
-                    self.input = BytesMut::new();
-                }
-                return Ok(Progress::Blocked);
-            }
+            Poll::Pending => return Ok(Progress::Blocked),
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 self.end_if_broken()?;
