@@ -21,6 +21,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 rows: vec![
                     less(format!("{name}: server CPU us")),
                     less(format!("{name}: client CPU us")),
+                    less(format!("{name}: server allocations")),
                 ],
                 rounds: 7,
                 run: Box::new(move |side, effort| match side {
@@ -57,5 +58,9 @@ fn run<P: Http>(app: &App, connections: usize, streams: usize, effort: &Effort) 
     go(requests, false);
     let (server, client) = (server.mark(), client.mark());
     let each = requests as f64 * 1e3;
-    vec![server.cpu / each, client.cpu / each]
+    vec![
+        server.cpu / each,
+        client.cpu / each,
+        server.allocations / requests as f64,
+    ]
 }

@@ -16,6 +16,9 @@ use crate::service::{Idle, LARGE, SMALL, request};
 const BULK: usize = 4;
 const SAMPLES: usize = 300;
 
+/// More PINGs in so short a time are a flood, which ends a SPDY session.
+const PINGS: usize = 80;
+
 /// What lies between two samples.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -94,7 +97,7 @@ fn get<P: Http>(effort: &Effort) -> Vec<f64> {
 /// Behind uploads: the echo comes from the reading end of the bulk.
 fn ping<R: Raw>(effort: &Effort) -> Vec<f64> {
     let (_server, client, sender) = streams::start::<R>(&Writes::default());
-    let count = effort.pick(SAMPLES, 100);
+    let count = effort.pick(PINGS, 40);
     let samples = client.run(async move {
         for _ in 0..BULK {
             let sender = Arc::clone(&sender);
