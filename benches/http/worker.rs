@@ -78,7 +78,7 @@ impl Worker {
 
     fn send(&self, command: Command) {
         let commands = self.commands.as_ref().expect("the worker runs");
-        commands.send(command).ok().expect("the worker runs");
+        assert!(commands.send(command).is_ok(), "the worker runs");
     }
 
     /// Starts a task.
