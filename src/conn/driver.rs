@@ -21,10 +21,13 @@ use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::{Frame, Received};
 
-/// How much is read at once: more while reads fill the buffer, less while they do not. A slice that waits for its
-/// reader keeps the whole buffer, so a connection with little traffic shall not use large ones.
-const READ_MIN: usize = 4 * 1024;
-const READ_MAX: usize = 64 * 1024;
+/// How much is read at once: by a connection that is busy, and by one that is not, which keeps its buffer.
+const READ_LARGE: usize = 64 * 1024;
+const READ_SMALL: usize = 8 * 1024;
+
+/// How much one poll reads before it lets the readers run. Their buffers come back while they are still in the
+/// cache: reading on instead costs page faults, as the allocator gives what piles up back to the system.
+const READ_PER_POLL: usize = READ_LARGE;
 
 /// How many frames, or how many decoded bytes, are handled under one lock.
 const BATCH_FRAMES: usize = 256;
@@ -93,6 +96,8 @@ pub(crate) struct Driver<T> {
     /// Something was written since the last flush.
     unflushed: bool,
     at_eof: bool,
+    /// How many bytes this poll has read.
+    read_now: usize,
     /// How many bytes were read after the end of the session.
     discarded: usize,
     broken: Option<Broken>,
@@ -123,7 +128,7 @@ where
             decoder: Decoder::new(config.version(), config.decoder_limits()),
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
-            read_size: READ_MIN,
+            read_size: READ_SMALL,
             output,
             stats: Stats::default(),
             span,
@@ -136,6 +141,7 @@ where
             closing: None,
             unflushed: false,
             at_eof: false,
+            read_now: 0,
             discarded: 0,
             broken: None,
             keeps_alive: config.keep_alive_interval.is_some(),
@@ -197,7 +203,11 @@ where
 
     /// Reads and writes until the session is over and its last frame is encoded.
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.read_now = 0;
         for _ in 0..ROUNDS {
+            if self.read_now >= READ_PER_POLL {
+                break;
+            }
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
             let read = self.read_round(cx, now, write == Progress::Blocked)?;
@@ -205,9 +215,10 @@ where
                 self.end_if_broken()?;
             }
             let busy = read == Progress::Made || write == Progress::Made;
-            let (finished, deadline) = self.shared.with(|state| {
-                let finished = state.session.is_finished();
-                (finished, state.session.poll_timeout(now))
+            let (finished, unused, deadline) = self.shared.with(|state| {
+                let session = &mut state.session;
+                let unused = session.stream_count() == 0;
+                (session.is_finished(), unused, session.poll_timeout(now))
             })?;
             if finished {
                 return Poll::Ready(Ok(()));
@@ -215,6 +226,10 @@ where
             let stall = self.stall_deadline();
             let deadline = deadline.into_iter().chain(stall).min();
             if !busy {
+                if unused && self.input.is_empty() {
+                    // An idle connection holds no buffer.
+                    self.input = BytesMut::new();
+                }
                 ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             }
             // A connection that is never idle has time-outs too.
@@ -360,16 +375,11 @@ where
         if progress == Progress::Made {
             return Ok(progress);
         }
-        self.input.reserve(self.read_size);
-        let offered = self.input.capacity() - self.input.len();
+        // Never more than the size in all: a buffer that its readers have given back is used again.
+        let room = self.read_size.saturating_sub(self.input.len());
+        self.input.reserve(room.max(READ_SMALL));
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => {
-                if self.input.is_empty() {
-                    // An idle connection holds no buffer; a new one costs little beside the wait.
-                    self.input = BytesMut::new();
-                }
-                return Ok(Progress::Blocked);
-            }
+            Poll::Pending => return Ok(Progress::Blocked),
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
                 self.end_if_broken()?;
@@ -382,10 +392,11 @@ where
                 self.stats.reads += 1;
                 self.stats.bytes_read += n as u64;
                 progress = Progress::Made;
-                if n >= offered {
-                    self.read_size = (self.read_size * 4).min(READ_MAX);
-                } else if n < self.read_size / 4 {
-                    self.read_size = (self.read_size / 2).max(READ_MIN);
+                self.read_now += n;
+                if n >= READ_SMALL {
+                    self.read_size = READ_LARGE;
+                } else if n < READ_SMALL / 2 {
+                    self.read_size = READ_SMALL;
                 }
                 self.decode_batch(now, true)?;
                 if let Some(broken) = &mut self.broken {

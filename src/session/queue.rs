@@ -4,24 +4,61 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// Received payloads of at least this many bytes are kept as slices of the read buffer.
-const SLICE_ALWAYS: usize = 32 * 1024;
+use crate::frame::FRAME_HEADER_LEN;
 
-/// Payloads of at least this many bytes are kept as slices where copying would buy nothing.
+/// What the transport is read into. A slice of a read keeps all of it.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Received payloads of at least this many bytes are kept as slices of the read buffer, as long as that pays.
+const SLICE_LARGE: usize = 8 * 1024;
+
+/// Received payloads of at least this many bytes are kept as slices while nothing else waits.
 const SLICE_SMALL: usize = 1024;
+
+/// Chunks of the application below this size are gathered while others wait: a copy costs less than a DATA frame
+/// of its own, here and at the peer.
+const GATHERED: usize = 4 * 1024;
+
+/// The tail buffer starts with room for four payloads like its first, up to this.
+const TAIL_FIRST: usize = 8 * 1024;
 
 /// The tail buffer is closed at this size, so that a half-read one retains little.
 const TAIL_MAX: usize = 32 * 1024;
 
 /// Bytes waiting to be read or sent, in order.
 ///
-/// Small payloads are gathered in one tail buffer: a megabyte of 1 KiB slices would pin 64 MiB of read
-/// buffers. The memory retained is at most twice the bytes queued plus 64 KiB (one read buffer).
+/// Small received payloads are gathered in one tail buffer: a megabyte of 1 KiB slices would pin 64 MiB of read
+/// buffers. Large ones stay slices; those that lie one behind the other in memory are a *run*, which pins one read
+/// buffer however many they are. The memory retained is at most twice the bytes queued plus 72 KiB (one read
+/// buffer, and the start of a tail); when reading on would break that, because little is left of many runs, what is left is copied. No byte
+/// is copied twice.
 #[derive(Debug, Default)]
 pub(crate) struct ByteQueue {
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     tail: BytesMut,
     len: usize,
+    /// The bytes of all slices of read buffers.
+    sliced: usize,
+    /// How many runs these slices make.
+    runs: usize,
+    /// The bytes of the newest run, if it is at the end of `chunks`.
+    newest_run: usize,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    bytes: Bytes,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Memory that holds nothing else.
+    Owned,
+    /// A slice of a read buffer, the first of its run.
+    Run,
+    /// A slice that goes on where the one before it ends.
+    Continued,
 }
 
 impl ByteQueue {
@@ -37,17 +74,52 @@ impl ByteQueue {
     /// Queues a slice of a read buffer: as it is while the reader keeps up or when it is large, else copied.
     pub(crate) fn push_received(&mut self, payload: Bytes) {
         let n = payload.len();
-        if n >= SLICE_ALWAYS || (self.is_empty() && n >= SLICE_SMALL) {
-            self.push_slice(payload);
+        let kind = if self.continues_run(&payload) {
+            Kind::Continued
         } else {
-            self.append(&payload);
+            Kind::Run
+        };
+        let runs = self.runs + usize::from(kind == Kind::Run);
+        let slice = if self.is_empty() {
+            n >= SLICE_SMALL
+        } else {
+            n >= SLICE_LARGE && pays(runs, self.sliced + n)
+        };
+        if !slice {
+            return self.append(&payload);
         }
+        self.close_tail();
+        self.newest_run = if kind == Kind::Run {
+            n
+        } else {
+            self.newest_run + n
+        };
+        self.runs = runs;
+        self.sliced += n;
+        self.len += n;
+        self.chunks.push_back(Chunk {
+            bytes: payload,
+            kind,
+        });
     }
 
-    /// Queues bytes of the application: as they are unless they are small. Gives back what it has copied, to be dropped
-    /// where the application's `Drop` may run.
+    /// Whether `payload` lies right behind the last slice, a frame header between them at most. A run is never
+    /// longer than a read buffer, so that buffers which happen to be neighbours make two runs.
+    fn continues_run(&self, payload: &Bytes) -> bool {
+        let Some(last) = self.chunks.back() else {
+            return false;
+        };
+        let gap = (payload.as_ptr() as usize).wrapping_sub(last.bytes.as_ptr_range().end as usize);
+        last.kind != Kind::Owned
+            && self.tail.is_empty()
+            && (gap == 0 || gap == FRAME_HEADER_LEN)
+            && self.newest_run + payload.len() <= READ_BUFFER
+    }
+
+    /// Queues bytes of the application: as they are unless they are small and others wait. Gives back what it has copied,
+    /// to be dropped where the application's `Drop` may run.
     pub(crate) fn push_owned(&mut self, payload: Bytes) -> Option<Bytes> {
-        if payload.len() >= SLICE_SMALL {
+        if self.is_empty() || payload.len() >= GATHERED {
             self.push_slice(payload);
             return None;
         }
@@ -62,6 +134,10 @@ impl ByteQueue {
                 self.close_tail();
             }
             let (now, later) = payload.split_at(payload.len().min(TAIL_MAX - self.tail.len()));
+            if self.tail.capacity() == 0 {
+                self.tail
+                    .reserve(now.len().max(TAIL_FIRST.min(4 * now.len())));
+            }
             self.tail.extend_from_slice(now);
             self.len += now.len();
             payload = later;
@@ -71,11 +147,19 @@ impl ByteQueue {
     /// Takes at most `max` bytes off the front; empty only if the queue is, or `max` is 0.
     pub(crate) fn pop(&mut self, max: usize) -> Bytes {
         let popped = if let Some(front) = self.chunks.front_mut() {
-            if front.len() > max {
-                front.split_to(max)
+            let sliced = front.kind != Kind::Owned;
+            let popped = if front.bytes.len() > max {
+                front.bytes.split_to(max)
             } else {
-                self.chunks.pop_front().unwrap_or_default()
+                self.pop_chunk()
+            };
+            if sliced {
+                self.sliced -= popped.len();
+                if !pays(self.runs, self.sliced) {
+                    self.copy_slices();
+                }
             }
+            popped
         } else if self.tail.len() > max {
             self.tail.split_to(max).freeze()
         } else {
@@ -86,21 +170,59 @@ impl ByteQueue {
         popped
     }
 
+    fn pop_chunk(&mut self) -> Bytes {
+        let Some(popped) = self.chunks.pop_front() else {
+            return Bytes::new();
+        };
+        if popped.kind != Kind::Owned {
+            match self.chunks.front_mut() {
+                // The rest of the run still pins its buffer.
+                Some(next) if next.kind == Kind::Continued => next.kind = Kind::Run,
+                _ => self.runs -= 1,
+            }
+        }
+        popped.bytes
+    }
+
+    /// Gives back the read buffers of which too little is still unread.
+    fn copy_slices(&mut self) {
+        for chunk in &mut self.chunks {
+            if chunk.kind != Kind::Owned {
+                chunk.bytes = Bytes::copy_from_slice(&chunk.bytes);
+                chunk.kind = Kind::Owned;
+            }
+        }
+        self.sliced = 0;
+        self.runs = 0;
+    }
+
     fn push_slice(&mut self, payload: Bytes) {
         if payload.is_empty() {
             return;
         }
         self.close_tail();
         self.len += payload.len();
-        self.chunks.push_back(payload);
+        self.push_chunk(payload);
+    }
+
+    fn push_chunk(&mut self, bytes: Bytes) {
+        self.chunks.push_back(Chunk {
+            bytes,
+            kind: Kind::Owned,
+        });
     }
 
     fn close_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.chunks
-                .push_back(std::mem::take(&mut self.tail).freeze());
+            let tail = std::mem::take(&mut self.tail).freeze();
+            self.push_chunk(tail);
         }
     }
+}
+
+/// Whether `runs` pin at most twice the bytes that are in them, and one read buffer.
+fn pays(runs: usize, sliced: usize) -> bool {
+    runs * READ_BUFFER <= 2 * sliced + READ_BUFFER
 }
 
 #[cfg(test)]
@@ -150,6 +272,83 @@ mod tests {
             queue.chunks.len()
         );
         assert_eq!(drain(&mut queue, usize::MAX).len(), 1024 * 1024);
+    }
+
+    /// Frames of `size` in read buffers, every `share`-th of this queue and the others of streams that were read.
+    fn receive(queue: &mut ByteQueue, buffers: usize, size: usize, share: usize) {
+        let mut frame = 0;
+        for _ in 0..buffers {
+            let mut buffer = Bytes::from(vec![3; READ_BUFFER]);
+            while buffer.len() >= FRAME_HEADER_LEN + size {
+                drop(buffer.split_to(FRAME_HEADER_LEN));
+                let payload = buffer.split_to(size);
+                if frame % share == 0 {
+                    queue.push_received(payload);
+                }
+                frame += 1;
+            }
+        }
+    }
+
+    /// The bound of the type, with the buffers told apart by what the slices say of themselves.
+    fn assert_bounded(queue: &ByteQueue) {
+        let runs = queue.chunks.iter().filter(|c| c.kind == Kind::Run).count();
+        let slices = queue.chunks.iter().filter(|c| c.kind != Kind::Owned);
+        assert_eq!(queue.runs, runs);
+        assert_eq!(queue.sliced, slices.map(|c| c.bytes.len()).sum::<usize>());
+        let owned = queue.len - queue.sliced;
+        let retained = runs * READ_BUFFER + owned.max(queue.tail.capacity());
+        assert!(
+            retained <= 2 * queue.len + READ_BUFFER + TAIL_FIRST,
+            "{retained} retained for {} unread",
+            queue.len
+        );
+    }
+
+    #[test]
+    fn large_payloads_of_one_stream_are_not_copied() {
+        let mut queue = ByteQueue::default();
+        receive(&mut queue, 4, 16_000, 1);
+        assert_eq!((queue.sliced, queue.runs), (4 * 4 * 16_000, 4));
+        while !queue.is_empty() {
+            assert_bounded(&queue);
+            assert_eq!(queue.pop(usize::MAX).len(), 16_000);
+        }
+        assert_eq!((queue.sliced, queue.runs), (0, 0));
+    }
+
+    #[test]
+    fn what_is_retained_is_bounded_for_every_mix() {
+        for size in [900, 1024, 5000, 8192, 16_000, 30_000, 65_000] {
+            for share in [1, 2, 3, 7] {
+                for max in [999, 8192, usize::MAX] {
+                    let mut queue = ByteQueue::default();
+                    receive(&mut queue, 40, size, share);
+                    let mut left = queue.len();
+                    while left > 0 {
+                        assert_bounded(&queue);
+                        let popped = queue.pop(max);
+                        assert!(popped.iter().all(|byte| *byte == 3) && !popped.is_empty());
+                        left -= popped.len();
+                        assert_eq!(queue.len(), left);
+                    }
+                    assert_bounded(&queue);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn little_of_much_is_copied_when_the_rest_was_read() {
+        let mut queue = ByteQueue::default();
+        receive(&mut queue, 1, 60_000, 1);
+        receive(&mut queue, 2, 16_000, 4);
+        assert_eq!((queue.runs, queue.sliced), (3, 60_000 + 2 * 16_000));
+        // The rest of the first pays for all.
+        queue.pop(20_000);
+        assert_eq!((queue.runs, queue.sliced), (3, 72_000));
+        queue.pop(usize::MAX);
+        assert_eq!((queue.runs, queue.sliced, queue.len()), (0, 0, 32_000));
     }
 
     #[test]

@@ -72,8 +72,20 @@ impl SendStream {
     ///
     /// If the future is dropped before it completes, nothing was queued.
     pub async fn send(&mut self, chunk: Bytes) -> Result<()> {
-        poll_fn(|cx| self.poll_capacity(cx)).await?;
-        self.with(|session, key| session.write(key, chunk))
+        let mut chunk = Some(chunk);
+        poll_fn(|cx| self.poll_send(cx, &mut chunk)).await
+    }
+
+    /// Queues the chunk if there is room. One lock for both.
+    fn poll_send(&self, cx: &mut Context<'_>, chunk: &mut Option<Bytes>) -> Poll<Result<()>> {
+        let key = self.key;
+        self.shared.poll_write(cx, key, |session| {
+            if session.poll_capacity(key)? == 0 {
+                return Ok(None);
+            }
+            session.write(key, chunk.take().unwrap_or_default())?;
+            Ok(Some(()))
+        })
     }
 
     /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
