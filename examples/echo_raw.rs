@@ -42,6 +42,9 @@ async fn serve(listener: TcpListener) -> Result<(), BoxError> {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    if let Some(argument) = std::env::args().nth(1) {
+        return Err(format!("echo_raw takes no arguments, but got {argument:?}").into());
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(serve(listener));

@@ -13,6 +13,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 async fn run() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().unwrap_or_else(|| ".".into());
+    if directory == "-h" || directory == "--help" {
+        println!("usage: serve_dir [DIRECTORY] [ADDRESS]   (default: . 127.0.0.1:6121)");
+        return Ok(());
+    }
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:6121".into());
     if arguments.next().is_some() {
         return Err("too many arguments; usage: serve_dir [DIRECTORY] [ADDRESS]".into());

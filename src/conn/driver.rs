@@ -218,7 +218,7 @@ where
             let (finished, unused, deadline) = self.shared.with(|state| {
                 let session = &mut state.session;
                 let unused = session.stream_count() == 0;
-                (session.is_finished(), unused, session.poll_timeout(now))
+                (session.is_over(), unused, session.poll_timeout(now))
             })?;
             if finished {
                 return Poll::Ready(Ok(()));

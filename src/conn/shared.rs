@@ -81,12 +81,12 @@ impl Shared {
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
         let mut guard = self.state.lock().map_err(|_| poisoned())?;
         let state = &mut *guard;
-        let had_streams = state.session.stream_count() > 0;
+        let was_idle = state.session.is_idle();
         let result = f(state);
         let mut wakers = Vec::new();
         state.dispatch(&mut wakers);
-        // The idle time-out starts with the end of the last stream, which may be the drop of its handle.
-        let became_idle = had_streams && state.session.stream_count() == 0;
+        // The idle time-out starts with the end of the last stream, which may be the work of a handle.
+        let became_idle = !was_idle && state.session.is_idle();
         let output = state.wants_output && state.session.has_output();
         if output || state.session.may_resume_reading() || became_idle {
             wakers.extend(state.take_driver());

@@ -1,14 +1,14 @@
 //! Decaying budgets against a peer that costs more work than it pays for (rapid resets, error floods, PING and SETTINGS
-//! floods, tiny DATA frames).
+//! floods, empty DATA frames).
 //!
 //! Lifetime counters were rejected: they end honest connections that live long enough.
 
 use std::time::Instant;
 
-/// What a DATA frame costs at least, in bytes.
-const MIN_DATA_COST: u32 = 256;
+/// What an empty DATA frame costs.
+const EMPTY_DATA_COST: u64 = 256;
 
-/// How much overhead of small DATA frames may be unread.
+/// How much overhead of empty DATA frames may be unread.
 const DATA_OVERHEAD: u64 = 4 << 20;
 
 /// How much of it is forgiven a second: 64 empty frames.
@@ -100,7 +100,10 @@ impl Budgets {
         self.late.take(now)
     }
 
-    /// A DATA frame without FIN. Gives its overhead, to be repaid when it was consumed.
+    /// A DATA frame without FIN. Gives its overhead, to be repaid when what it came with was consumed.
+    ///
+    /// Only an empty frame has any: the bytes of small ones are joined in one buffer, so that their number is bounded by
+    /// the window, and a reader that pauses in a stream of single bytes must not end the session for all.
     pub(crate) fn data_frame(&mut self, len: u32, now: Instant) -> Result<u64, &'static str> {
         let since = *self.forgiven.get_or_insert(now);
         let seconds = now.saturating_duration_since(since).as_secs();
@@ -108,12 +111,14 @@ impl Budgets {
             self.repay(seconds.saturating_mul(FORGIVEN));
             self.forgiven = Some(now);
         }
-        let overhead = u64::from(MIN_DATA_COST.saturating_sub(len));
-        self.overhead += overhead;
-        if self.overhead > DATA_OVERHEAD {
-            return Err("budget of small DATA frames is used up");
+        if len > 0 {
+            return Ok(0);
         }
-        Ok(overhead)
+        self.overhead += EMPTY_DATA_COST;
+        if self.overhead > DATA_OVERHEAD {
+            return Err("budget of empty DATA frames is used up");
+        }
+        Ok(EMPTY_DATA_COST)
     }
 
     pub(crate) fn repay(&mut self, overhead: u64) {
@@ -152,7 +157,7 @@ mod tests {
         let now = Instant::now();
         let mut budgets = Budgets::new();
         for _ in 0..1_000_000 {
-            let overhead = budgets.data_frame(1, now).unwrap();
+            let overhead = budgets.data_frame(0, now).unwrap();
             budgets.repay(overhead);
         }
         let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0, now).is_ok());
@@ -161,6 +166,6 @@ mod tests {
         let later = now + Duration::from_secs(1);
         let unread = (0..1_000_000).take_while(|_| budgets.data_frame(0, later).is_ok());
         assert_eq!(unread.count(), 64 - 1);
-        assert_eq!(Budgets::new().data_frame(256, now), Ok(0));
+        assert_eq!(Budgets::new().data_frame(1, now), Ok(0));
     }
 }

@@ -53,6 +53,7 @@ pub struct Config {
     pub(crate) initial_max_open_streams: u32,
     pub(crate) max_header_list_size: usize,
     pub(crate) max_header_values: usize,
+    pub(crate) max_send_header_list_size: usize,
     pub(crate) max_control_frame_size: u32,
     pub(crate) header_compression: HeaderCompression,
     pub(crate) keep_alive_interval: Option<Duration>,
@@ -99,6 +100,7 @@ impl Config {
             initial_max_open_streams: 100,
             max_header_list_size: BlockLimits::default().max_list_size,
             max_header_values: BlockLimits::default().max_values,
+            max_send_header_list_size: 64 << 10,
             max_control_frame_size: DecoderLimits::default().max_control_frame_size,
             header_compression: HeaderCompression::Level(1),
             keep_alive_interval: None,
@@ -205,6 +207,9 @@ macro_rules! with_options {
             /// name and its own length. Larger ones are answered with 431 (HTTP server) or reset with
             /// FRAME_TOO_LARGE; beyond four times the limit the session ends. Default: 16 KiB.
             max_header_list_size(bytes: u32) { max_header_list_size = bytes as usize }
+            /// The largest header list sent, charged as above. A larger one is a user error of its own stream: peers end
+            /// the whole session for header blocks far beyond their limit. Default: 64 KiB.
+            max_send_header_list_size(bytes: u32) { max_send_header_list_size = bytes as usize }
             /// How many header values one block may carry; a value that repeats counts each time. Default: 100.
             max_header_values(values: usize) { max_header_values = values }
             /// The largest control frame accepted, in bytes; at least 8,192 (section 2.2.1). Default: 64 KiB.

@@ -15,6 +15,7 @@ use crate::frame::{
     DataPiece, GoAwayStatus, HeaderFrame, MAX_WINDOW, Received, ReceivedBlock, ResetStatus,
     RstStream, SettingId, Settings, StreamId, SynStream, WindowUpdate,
 };
+use crate::headers::BlockError;
 
 /// A DATA frame under way.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,12 @@ impl Session {
     fn reset_for_error(&mut self, key: Key, status: ResetStatus, why: &'static str) {
         self.forced_reset = true;
         self.reset_stream(key, status, Initiator::Library, why);
+    }
+
+    /// Resets an active stream for its header block. One that is merely larger than our limit is no error of the peer.
+    fn reset_for_block(&mut self, key: Key, error: BlockError) {
+        self.forced_reset |= !error.is_too_large();
+        self.reset_stream(key, error.status(), Initiator::Library, error.description());
     }
 
     /// Answers a frame for a stream that is not active: one RST_STREAM at most per id (section 2.4.2 lets
@@ -344,9 +351,7 @@ impl Session {
         };
         let block = match reply.block {
             Ok(block) => block,
-            Err(error) => {
-                return self.reset_for_error(key, error.status(), error.description());
-            }
+            Err(error) => return self.reset_for_block(key, error),
         };
         // SPDY has no interim responses, but node sends them. One is skipped, a deliberate deviation from section
         // 2.6.2, which would make the real reply behind it an error.
@@ -385,9 +390,7 @@ impl Session {
         }
         let block = match headers.block {
             Ok(block) => block,
-            Err(error) => {
-                return self.reset_for_error(key, error.status(), error.description());
-            }
+            Err(error) => return self.reset_for_block(key, error),
         };
         // Any number of HEADERS may come (section 2.3.4); together they are bounded like one block.
         // What the application has taken counts no more: a stream may live long.

@@ -141,7 +141,7 @@ impl Session {
     ) -> Result<Key, Error> {
         let Reservation(()) = slot;
         self.reserved = self.reserved.saturating_sub(1);
-        if let Some(error) = self.refuses_open() {
+        if let Some(error) = self.refuses_open().or_else(|| self.refuses_block(&headers)) {
             self.graveyard.push(headers.into_plain());
             self.announce_slot();
             self.check_drained();
@@ -190,6 +190,10 @@ impl Session {
     ///
     /// The stream's own error if it ended, or a user error if it was replied to already or needs no reply.
     pub fn reply(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
+        if let Some(error) = self.refuses_block(&headers) {
+            self.graveyard.push(headers.into_plain());
+            return Err(error);
+        }
         let stream = match self.repliable(key) {
             Ok(stream) => stream,
             Err(error) => {
@@ -281,6 +285,10 @@ impl Session {
     ///
     /// Why nothing more can be written, or a user error when 64 HEADERS are queued on the stream.
     pub fn send_headers(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
+        if let Some(error) = self.refuses_block(&headers) {
+            self.graveyard.push(headers.into_plain());
+            return Err(error);
+        }
         let stream = match self.markable(key) {
             Ok(stream) => stream,
             Err(error) => {
@@ -543,6 +551,12 @@ impl Session {
             return Err(error.clone());
         }
         Ok(stream)
+    }
+
+    /// Why a header block is not sent, if so.
+    fn refuses_block(&self, headers: &HeaderBlock) -> Option<Error> {
+        let too_large = headers.list_size() > self.config.max_send_header_list_size;
+        too_large.then(|| Error::user("the header list is larger than max_send_header_list_size"))
     }
 
     /// A stream of the peer that waits for its SYN_REPLY.

@@ -242,18 +242,35 @@ fn floods_of_pings_settings_and_unknown_frames_end_the_session() {
 }
 
 #[test]
-fn a_flood_of_tiny_data_nobody_reads_ends_the_session() {
-    for len in [0, 1] {
-        let mut peer = Solo::server();
-        peer.accepted(1, false);
-        let mut fed = 0;
-        while !peer.session.is_over() {
-            peer.session.handle_frame(data(1, len, false), peer.now);
-            fed += 1;
-            assert!(fed < 100_000, "no bound");
-        }
-        assert!(fed > 10_000);
+fn a_flood_of_empty_data_ends_the_session() {
+    let mut peer = Solo::server();
+    peer.accepted(1, false);
+    let mut fed = 0;
+    while !peer.session.is_over() {
+        peer.session.handle_frame(data(1, 0, false), peer.now);
+        fed += 1;
+        assert!(fed < 100_000, "no bound");
     }
+    assert!(fed > 10_000);
+}
+
+#[test]
+fn single_bytes_that_nobody_reads_are_bounded_by_their_window_and_hurt_no_other_stream() {
+    let mut peer = Solo::started(
+        Role::Server,
+        Config::server().initial_stream_window_size(100_000),
+    );
+    let stuck = peer.accepted(1, false);
+    let other = peer.accepted(3, false);
+    for _ in 0..100_000 {
+        peer.session.handle_frame(data(1, 1, false), peer.now);
+    }
+    assert!(peer.session.stream_error(stuck).is_none());
+    peer.session.handle_frame(data(1, 1, false), peer.now);
+    let error = peer.session.stream_error(stuck).unwrap();
+    assert_eq!(error.reset_status(), Some(ResetStatus::FLOW_CONTROL_ERROR));
+    peer.feed(data(3, 5, false));
+    assert!(matches!(peer.session.read(other, 9), Ok(Read::Data(_))));
 }
 
 #[test]

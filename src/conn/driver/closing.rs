@@ -34,10 +34,7 @@ where
                 _ => return Poll::Ready(Ok(())),
             }
             self.discarded = 0;
-            if self.discard(cx).is_ready() && !self.at_eof {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            let flooded = self.discard(cx).is_ready() && !self.at_eof;
             let failed = self
                 .shared
                 .with(|state| matches!(state.session.outcome(), Some(Err(_))))?;
@@ -46,7 +43,15 @@ where
             } else {
                 self.stall_deadline()
             };
-            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+            if flooded {
+                // There is more to discard: let others run, then go on, but not beyond the deadline.
+                if deadline.is_none_or(|deadline| deadline > self.shared.now()) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            } else {
+                ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+            }
             if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
                 self.output.advance(self.output.remaining());
                 self.at_eof = true;
