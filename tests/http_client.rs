@@ -206,9 +206,9 @@ async fn a_body_far_longer_than_its_content_length_does_not_hang() {
                 .unwrap()
                 .into_body(),
         ));
-        let mut window = 64 << 10;
-        for _ in 0..20 {
-            while window < 16 << 10 {
+        let (mut window, mut rest) = (64 << 10, 20 << 14);
+        while rest > 0 {
+            while window == 0 {
                 match within("WINDOW_UPDATE", peer.recv()).await {
                     Some(Frame::WindowUpdate(update)) if update.id == Some(id(stream)) => {
                         window += update.delta;
@@ -217,8 +217,11 @@ async fn a_body_far_longer_than_its_content_length_does_not_hang() {
                     other => panic!("{other:?}"),
                 }
             }
-            peer.send(data(stream, vec![1; 16 << 10])).await;
-            window -= 16 << 10;
+            // All that the window takes: credit is due at the latest when nothing is left of it.
+            let n = rest.min(window).min(16 << 10);
+            peer.send(data(stream, vec![1; n as usize])).await;
+            window -= n;
+            rest -= n;
         }
         peer.send(data(stream, "").fin()).await;
         assert_eq!(within("the body", body).await.unwrap().len(), 20 << 14);
