@@ -771,3 +771,42 @@ async fn no_more_requests_than_announced_are_served_at_once() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     peer.expect_quiet().await;
 }
+
+/// Says that it has ten bytes and yields three.
+struct Liar(Option<Bytes>);
+
+impl http_body::Body for Liar {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|bytes| Ok(http_body::Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(10)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_shorter_than_it_announced_does_not_look_whole() {
+    let (_driver, mut peer) = server_of(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(Liar(Some(Bytes::from_static(b"abc")))))
+    })
+    .await;
+    peer.send(get(1)).await;
+    loop {
+        match within("the answer", peer.recv()).await {
+            Some(Frame::RstStream(reset)) => {
+                assert_eq!(reset.status, ResetStatus::INTERNAL_ERROR);
+                break;
+            }
+            Some(Frame::Data(data)) => assert!(!data.fin),
+            Some(Frame::SynReply(reply)) => assert!(!reply.fin),
+            other => panic!("{other:?}"),
+        }
+    }
+}

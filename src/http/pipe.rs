@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http_body::Body;
+use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use super::BoxError;
@@ -31,17 +31,21 @@ pin_project! {
         // The SYN_REPLY, until the first chunk goes with it.
         reply: Option<HeaderBlock>,
         room: bool,
+        // What is left of the length that the body has announced, and we with it.
+        left: Option<u64>,
     }
 }
 
-impl<B> Pipe<B> {
+impl<B: Body> Pipe<B> {
     pub(crate) fn new(send: SendStream, body: B, failure: ResetStatus) -> Self {
+        let left = body.size_hint().exact();
         Self {
             send,
             body,
             failure,
             reply: None,
             room: false,
+            left,
         }
     }
 
@@ -56,11 +60,9 @@ impl<B> Pipe<B> {
         failure: ResetStatus,
     ) -> Self {
         Self {
-            send,
-            body,
-            failure,
             reply: Some(reply),
             room: true,
+            ..Self::new(send, body, failure)
         }
     }
 }
@@ -90,6 +92,13 @@ where
                     return Poll::Pending;
                 }
             };
+            let last = this.body.is_end_stream();
+            if !fits(this.left, frame.as_ref(), last) {
+                this.send.reset(*this.failure);
+                return Poll::Ready(Err(Error::user(
+                    "the body is not as long as its size_hint says",
+                )));
+            }
             let frame = match frame {
                 None => {
                     return Poll::Ready(match this.reply.take() {
@@ -117,7 +126,6 @@ where
             match frame.into_data() {
                 Ok(mut data) => {
                     let chunk = data.copy_to_bytes(data.remaining());
-                    let last = this.body.is_end_stream();
                     if let Some(reply) = this.reply.take() {
                         this.send.respond(reply, chunk, last)?;
                         if last {
@@ -157,5 +165,55 @@ where
                 }
             }
         }
+    }
+}
+
+/// Whether a frame of the body fits the length that the body has announced, of which `left` is left; `last` says that
+/// nothing follows. Section 3.2.2 lets receivers ignore a wrong content-length, so that a body cut short would look
+/// whole: it is for the sender to end such a stream.
+fn fits<D: Buf, E>(
+    left: &mut Option<u64>,
+    frame: Option<&Result<Frame<D>, E>>,
+    last: bool,
+) -> bool {
+    let Some(left) = left else { return true };
+    let (bytes, last) = match frame {
+        Some(Ok(frame)) => {
+            let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
+            (bytes, last || frame.is_trailers())
+        }
+        // Ends by its error.
+        Some(Err(_)) => return true,
+        None => (0, true),
+    };
+    match left.checked_sub(bytes) {
+        Some(rest) => {
+            *left = rest;
+            rest == 0 || !last
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_to_be_as_long_as_announced() {
+        let data = |n: usize| Ok::<_, ()>(Frame::data(Bytes::from(vec![0; n])));
+        let mut left = Some(10);
+        assert!(fits(&mut left, Some(&data(4)), false));
+        assert!(fits(&mut left, Some(&data(6)), true));
+        assert!(fits::<Bytes, ()>(&mut left, None, true));
+        assert!(!fits(&mut left, Some(&data(1)), false), "too long");
+        assert!(!fits(&mut Some(10), Some(&data(4)), true), "too short");
+        assert!(!fits::<Bytes, ()>(&mut Some(1), None, false), "too short");
+        let trailers = Ok::<Frame<Bytes>, ()>(Frame::trailers(http::HeaderMap::new()));
+        assert!(
+            !fits(&mut Some(1), Some(&trailers), false),
+            "cut by trailers"
+        );
+        assert!(fits(&mut None, Some(&data(7)), true), "nothing announced");
     }
 }
