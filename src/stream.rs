@@ -98,7 +98,7 @@ impl Session {
         Self { shared }
     }
 
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

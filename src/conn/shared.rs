@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::stats::Stats;
-use super::waiters::{PingWaiter, SlotQueue, WakerList, WakerTable, set_waker};
+use super::waiters::{PingWaiter, SlotQueue, Wait, WakerList, WakerTable, set_waker};
 use crate::error::{Error, Result};
 use crate::session::{Event, Key, Reservation, Session};
 
@@ -79,8 +79,13 @@ impl Shared {
     /// A panic under the lock has left the session in an unknown state: it has failed for all, without a second
     /// panic.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
-        let mut guard = self.state.lock().map_err(|_| poisoned())?;
-        let state = &mut *guard;
+        let mut section = Section {
+            guard: Some(self.state.lock().map_err(|_| poisoned())?),
+            shared: self,
+        };
+        let Some(state) = section.guard.as_deref_mut() else {
+            return Err(poisoned());
+        };
         let had_streams = state.session.stream_count() > 0;
         let result = f(state);
         let mut wakers = Vec::new();
@@ -95,7 +100,7 @@ impl Shared {
             state.session.take_graveyard(),
             std::mem::take(&mut state.trash),
         );
-        drop(guard);
+        section.guard = None;
         for waker in wakers {
             waker.wake();
         }
@@ -121,51 +126,19 @@ impl Shared {
 
     // Waiting for a stream. One lock each: the operation and the registration are one.
 
-    pub(crate) fn poll_read<R>(
+    /// Runs `f`; the task is woken for what `wait` says if there was nothing yet.
+    pub(crate) fn poll_stream<R>(
         &self,
         cx: &Context<'_>,
         key: Key,
+        wait: Wait,
         f: impl FnOnce(&mut Session) -> Result<Option<R>>,
     ) -> Poll<Result<R>> {
         self.poll(|state| {
             let found = f(&mut state.session)?;
             if found.is_none() {
                 let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.read, cx.waker());
-                state.trash.extend(old);
-            }
-            Ok(found)
-        })
-    }
-
-    pub(crate) fn poll_write<R>(
-        &self,
-        cx: &Context<'_>,
-        key: Key,
-        f: impl FnOnce(&mut Session) -> Result<Option<R>>,
-    ) -> Poll<Result<R>> {
-        self.poll(|state| {
-            let found = f(&mut state.session)?;
-            if found.is_none() {
-                let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.write, cx.waker());
-                state.trash.extend(old);
-            }
-            Ok(found)
-        })
-    }
-
-    pub(crate) fn poll_reply<R>(
-        &self,
-        cx: &Context<'_>,
-        key: Key,
-        f: impl FnOnce(&mut Session) -> Result<Option<R>>,
-    ) -> Poll<Result<R>> {
-        self.poll(|state| {
-            let found = f(&mut state.session)?;
-            if found.is_none() {
-                let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.reply, cx.waker());
+                let old = set_waker(wakers.slot(wait), cx.waker());
                 state.trash.extend(old);
             }
             Ok(found)
@@ -251,6 +224,22 @@ impl Shared {
                 state.session.close_when_idle();
             }
         }));
+    }
+}
+
+/// A section under the lock. If a panic leaves it, whoever waits is woken to find that the session has failed:
+/// nobody else would do it.
+struct Section<'a> {
+    guard: Option<MutexGuard<'a, State>>,
+    shared: &'a Shared,
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            drop(guard);
+            self.shared.wake_everyone();
+        }
     }
 }
 
@@ -402,5 +391,61 @@ impl State {
         {
             self.session.release_slot(slot);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::Config;
+    use crate::conn::TokioClock;
+    use crate::frame::Role;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_wakes_everyone_to_its_error() {
+        let clock = Arc::new(TokioClock);
+        let session = Session::new(Role::Client, Config::client(), clock.now());
+        let shared = Shared::new(session, clock);
+        let tasks: Vec<_> = (0..5).map(|_| Arc::new(Count::default())).collect();
+        let wakers: Vec<_> = tasks.iter().cloned().map(Waker::from).collect();
+        let key = shared.with(|state| {
+            let slot = state.session.reserve_slot().unwrap().unwrap();
+            let headers = crate::headers::HeaderBlock::empty();
+            state.session.open(slot, headers, Default::default())
+        });
+        let key = key.unwrap().unwrap();
+        let cx = |i: usize| Context::from_waker(&wakers[i]);
+        let read = |i| shared.poll_stream(&cx(i), key, Wait::Reply, |s| s.take_reply(key));
+        assert!(read(0).is_pending());
+        assert!(shared.poll_ended(&cx(1)).is_pending());
+        assert!(shared.poll_accept(&cx(2), |_| None::<()>).is_pending());
+        let id = shared.with(State::start_ping).unwrap().unwrap();
+        let ping = shared.with(|state| state.poll_ping(id, &wakers[3]));
+        assert!(ping.unwrap().is_none());
+        shared.with(|state| state.park_sender(&wakers[4])).unwrap();
+
+        let foreign = || shared.with(|_| panic!("a foreign destructor"));
+        let unwound: std::thread::Result<Result<()>> = catch_unwind(AssertUnwindSafe(foreign));
+        assert!(unwound.is_err());
+        for (i, task) in tasks.iter().enumerate() {
+            assert_eq!(task.0.load(Ordering::SeqCst), 1, "task {i}");
+        }
+        let Poll::Ready(Err(error)) = shared.poll_ended(&cx(1)) else {
+            panic!("a wait goes on after a panic under the lock");
+        };
+        assert!(error.is_closed(), "{error}");
     }
 }

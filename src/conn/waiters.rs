@@ -18,6 +18,17 @@ pub(crate) struct StreamWakers {
     pub(crate) reply: Option<Waker>,
 }
 
+/// What a task waits for at a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// Bytes, headers, or the end.
+    Read,
+    /// Room, or that everything was sent.
+    Write,
+    /// The SYN_REPLY.
+    Reply,
+}
+
 /// A table of stream wakers by the index of the key.
 #[derive(Debug, Default)]
 pub(crate) struct WakerTable(Vec<StreamWakers>);
@@ -51,6 +62,15 @@ impl WakerTable {
 }
 
 impl StreamWakers {
+    /// Where the waker for a kind of wait goes.
+    pub(crate) fn slot(&mut self, wait: Wait) -> &mut Option<Waker> {
+        match wait {
+            Wait::Read => &mut self.read,
+            Wait::Write => &mut self.write,
+            Wait::Reply => &mut self.reply,
+        }
+    }
+
     fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
         [self.read.take(), self.write.take(), self.reply.take()]
             .into_iter()
