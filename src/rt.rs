@@ -26,8 +26,8 @@ impl<T: Timer + Send + Sync + 'static> Clock for TimerClock<T> {
         self.0.now()
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Box::pin(self.0.sleep_until(deadline))
+    fn sleep_until(&self, deadline: Instant) -> Option<Sleep> {
+        Some(Box::pin(self.0.sleep_until(deadline)))
     }
 }
 

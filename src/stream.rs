@@ -66,7 +66,7 @@ impl Session {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        Self::with_clock(io, Role::Client, config, Arc::new(TokioClock))
+        Self::with_clock(io, Role::Client, config, Arc::new(TokioClock::new()))
     }
 
     /// Puts the server side of a session on a transport: its streams have even ids.
@@ -76,7 +76,7 @@ impl Session {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        Self::with_clock(io, Role::Server, config, Arc::new(TokioClock))
+        Self::with_clock(io, Role::Server, config, Arc::new(TokioClock::new()))
     }
 
     /// As [`Session::client`] and [`Session::server`], with a clock of the caller's.

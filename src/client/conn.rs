@@ -64,7 +64,7 @@ impl Builder {
         Self {
             spawner: Spawner::new(exec),
             config: Config::client(),
-            clock: Arc::new(TokioClock),
+            clock: Arc::new(TokioClock::new()),
         }
     }
 
@@ -74,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// Where time comes from. Default: tokio's, which needs a runtime with its time driver enabled.
+    /// Where time comes from. Default: tokio's; a runtime without its time driver has no time-outs.
     pub fn timer<T>(&mut self, timer: T) -> &mut Self
     where
         T: Timer + Send + Sync + 'static,

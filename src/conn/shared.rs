@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_panic_under_the_lock_wakes_everyone_to_its_error() {
-        let clock = Arc::new(TokioClock);
+        let clock = Arc::new(TokioClock::new());
         let session = Session::new(Role::Client, Config::client(), clock.now());
         let shared = Shared::new(session, clock);
         let tasks: Vec<_> = (0..5).map(|_| Arc::new(Count::default())).collect();

@@ -54,7 +54,7 @@ impl<E> Builder<E> {
         Self {
             exec,
             config: Config::server(),
-            clock: Arc::new(TokioClock),
+            clock: Arc::new(TokioClock::new()),
         }
     }
 
@@ -64,7 +64,7 @@ impl<E> Builder<E> {
         self
     }
 
-    /// Where time comes from. Default: tokio's, which needs a runtime with its time driver enabled.
+    /// Where time comes from. Default: tokio's; a runtime without its time driver has no time-outs.
     pub fn timer<T>(&mut self, timer: T) -> &mut Self
     where
         T: Timer + Send + Sync + 'static,

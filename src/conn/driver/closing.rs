@@ -46,8 +46,13 @@ where
             } else {
                 self.stall_deadline()
             };
-            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
-            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
+            let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
+            // Without timers nothing would end the wait for a peer that takes no last words.
+            let expired = failed && self.timer.is_missing();
+            if !expired {
+                ready!(fired);
+            }
+            if expired || deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
                 self.output.advance(self.output.remaining());
                 self.at_eof = true;
                 return Poll::Ready(Ok(()));
@@ -75,7 +80,12 @@ where
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(());
             }
-            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+            let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
+            if self.timer.is_missing() {
+                // What was there to be discarded has been; nothing would end a wait for more.
+                return Poll::Ready(());
+            }
+            ready!(fired);
         }
     }
 }
