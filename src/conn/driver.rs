@@ -96,6 +96,10 @@ pub(crate) struct Driver<T> {
     /// How many bytes were read after the end of the session.
     discarded: usize,
     broken: Option<Broken>,
+    /// Frames of streams are on their way to the transport.
+    carries_streams: bool,
+    /// Why such frames were discarded, when the session had ended well before.
+    lost: Option<Error>,
     /// Whether the session wants to know when its bytes were written.
     keeps_alive: bool,
 }
@@ -138,6 +142,8 @@ where
             at_eof: false,
             discarded: 0,
             broken: None,
+            carries_streams: false,
+            lost: None,
             keeps_alive: config.keep_alive_interval.is_some(),
         }
     }
@@ -186,10 +192,10 @@ where
                     self.phase = Phase::Done;
                 }
                 Phase::Done => {
-                    return Poll::Ready(
-                        self.shared
-                            .with(|state| state.session.outcome().unwrap_or(Ok(())))?,
-                    );
+                    let outcome = self
+                        .shared
+                        .with(|state| state.session.outcome().unwrap_or(Ok(())))?;
+                    return Poll::Ready(outcome.and(self.lost.take().map_or(Ok(()), Err)));
                 }
             }
         }
@@ -292,6 +298,7 @@ where
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Ready(Ok(())) => {
                 self.unflushed = false;
+                self.carries_streams = false;
                 self.stalled = None;
                 progress
             }
@@ -333,6 +340,10 @@ where
             if traced {
                 trace::sent(&frame);
             }
+            self.carries_streams |= matches!(
+                frame,
+                Frame::SynStream(_) | Frame::SynReply(_) | Frame::Headers(_) | Frame::Data(_)
+            );
             self.encoder.encode(&frame, &mut self.output);
         }
         Ok(())
@@ -444,13 +455,20 @@ where
     /// Nothing can be written any more. The session learns it once everything was read that the peer has sent: its
     /// GOAWAY, or the rest of a stream, may explain or even repair it.
     fn write_failed(&mut self, doing: &'static str, error: io::Error) {
+        let error = Error::io(doing, error);
+        self.discard_output(&error);
+        self.stalled = None;
+        self.broken = Some(Broken { error, read: 0 });
+    }
+
+    /// What could not be sent is lost. Where it belongs to streams, not even a session that has ended well may say so
+    /// in the end: their writers were told that all is handed over. A lost GOAWAY is no loss.
+    fn discard_output(&mut self, why: &Error) {
         self.output.advance(self.output.remaining());
         self.unflushed = false;
-        self.stalled = None;
-        self.broken = Some(Broken {
-            error: Error::io(doing, error),
-            read: 0,
-        });
+        if std::mem::take(&mut self.carries_streams) {
+            self.lost.get_or_insert_with(|| why.clone());
+        }
     }
 
     fn end_if_broken(&mut self) -> Result<()> {
@@ -462,8 +480,7 @@ where
 
     /// Tells the session that the transport is gone, and touches it no more.
     fn give_up(&mut self, error: Error) -> Result<()> {
-        self.output.advance(self.output.remaining());
-        self.unflushed = false;
+        self.discard_output(&error);
         self.at_eof = true;
         self.shared
             .with(|state| state.session.handle_transport_error(error))

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::Buf as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Driver, Progress};
-use crate::error::Result;
+use crate::error::{Error, Result, Timeout};
 
 /// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
 /// would make TCP destroy what the peer has not read yet.
@@ -53,7 +53,7 @@ where
                 ready!(fired);
             }
             if expired || deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
-                self.output.advance(self.output.remaining());
+                self.discard_output(&Error::timeout(Timeout::Write));
                 self.at_eof = true;
                 return Poll::Ready(Ok(()));
             }
