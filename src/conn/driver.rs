@@ -20,6 +20,7 @@ use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::{Frame, Received};
+use crate::session::Config;
 
 /// How much is read at once: more while reads fill the buffer, less while they do not. A slice that waits for its
 /// reader keeps the whole buffer, so a connection with little traffic shall not use large ones.
@@ -120,7 +121,7 @@ where
         output.set_flat(!io.is_write_vectored());
         let config = shared.with(|state| state.session.config().clone());
         // The lock is new; the fallback is never taken.
-        let config = config.unwrap_or_else(|_| crate::Config::server());
+        let config = config.unwrap_or_else(|_| Config::server());
         Self {
             io,
             shared,
@@ -135,7 +136,7 @@ where
             frames: Vec::new(),
             phase: Phase::Running,
             timer: Timer::default(),
-            write_timeout: config.write_timeout,
+            write_timeout: write_timeout(&config),
             stalled: None,
             closing: None,
             unflushed: false,
@@ -485,6 +486,16 @@ where
         self.shared
             .with(|state| state.session.handle_transport_error(error))
     }
+}
+
+/// With keep-alive, a transport that takes nothing is given up even if no write time-out was asked for: a PING behind
+/// output that is stuck never leaves, so its own time-out never starts.
+fn write_timeout(config: &Config) -> Option<Duration> {
+    let keep_alive = || {
+        let interval = config.keep_alive_interval?;
+        interval.checked_add(config.keep_alive_timeout)
+    };
+    config.write_timeout.or_else(keep_alive)
 }
 
 /// What a frame takes in the output, roughly: its payload, or its header block before compression.
