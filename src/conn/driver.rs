@@ -5,7 +5,7 @@ mod closing;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -14,7 +14,7 @@ use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
 use super::clock::Timer;
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use super::stats::Stats;
 use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
@@ -84,6 +84,9 @@ pub(crate) struct Driver<T> {
     /// Reused between batches.
     received: Vec<Received>,
     frames: Vec<Frame>,
+    view: View,
+    /// The one that is registered while the view is parked.
+    waker: Option<Waker>,
     phase: Phase,
     timer: Timer,
     write_timeout: Option<Duration>,
@@ -103,6 +106,49 @@ pub(crate) struct Driver<T> {
     lost: Option<Error>,
     /// Whether the session wants to know when its bytes were written.
     keeps_alive: bool,
+}
+
+/// What the driver's last section under the lock has seen of the session. Part of every section, so that a round
+/// needs none for it alone.
+#[derive(Debug)]
+struct View {
+    /// Whether the transport took nothing in the end.
+    blocked: bool,
+    wants_read: bool,
+    finished: bool,
+    deadline: Option<Instant>,
+    /// Whether there was nothing to send, and the driver is registered to be woken when there is. Holds from one poll
+    /// to the next until the driver was woken so: a poll that the transport asked for need not look for output.
+    parked: bool,
+}
+
+impl View {
+    fn new() -> Self {
+        Self {
+            blocked: false,
+            wants_read: true,
+            finished: false,
+            deadline: None,
+            parked: false,
+        }
+    }
+
+    /// A section under the lock. Whatever it does may have made output: the driver looks for it before it rests.
+    fn section<R>(
+        &mut self,
+        shared: &Shared,
+        now: Instant,
+        f: impl FnOnce(&mut State) -> R,
+    ) -> Result<R> {
+        self.parked = false;
+        shared.with_driver(|state| {
+            let result = f(state);
+            self.wants_read = state.session.wants_read(self.blocked, now);
+            self.finished = state.session.is_finished();
+            self.deadline = state.session.poll_timeout(now);
+            result
+        })
+    }
 }
 
 /// Writing has failed; what the peer has sent before is still read.
@@ -134,6 +180,8 @@ where
             span,
             received: Vec::new(),
             frames: Vec::new(),
+            view: View::new(),
+            waker: None,
             phase: Phase::Running,
             timer: Timer::default(),
             write_timeout: write_timeout(&config),
@@ -153,6 +201,13 @@ where
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let span = self.span.clone();
         let _entered = span.enter();
+        let same_task = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if self.shared.take_driver_woken() || !same_task {
+            self.view.parked = false;
+        }
         let result = self.poll_phases(cx);
         if let Poll::Ready(result) = &result {
             self.phase = Phase::Done;
@@ -207,20 +262,17 @@ where
         for _ in 0..ROUNDS {
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
-            let read = self.read_round(cx, now, write == Progress::Blocked)?;
+            self.view.blocked = write == Progress::Blocked;
+            let read = self.read_round(cx, now)?;
             if read != Progress::Made {
-                self.end_if_broken()?;
+                self.end_if_broken(now)?;
             }
-            let busy = read == Progress::Made || write == Progress::Made;
-            let (finished, deadline) = self.shared.with(|state| {
-                let finished = state.session.is_finished();
-                (finished, state.session.poll_timeout(now))
-            })?;
-            if finished {
+            if self.view.finished {
                 return Poll::Ready(Ok(()));
             }
+            let busy = read == Progress::Made || write == Progress::Made;
             let stall = self.stall_deadline();
-            let deadline = deadline.into_iter().chain(stall).min();
+            let deadline = self.view.deadline.into_iter().chain(stall).min();
             if !busy {
                 ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
             }
@@ -241,11 +293,11 @@ where
 
     /// A deadline has passed.
     fn expire(&mut self, stall: Option<Instant>, now: Instant) -> Result<()> {
-        self.shared
-            .with(|state| state.session.handle_timeout(now))?;
+        self.view
+            .section(&self.shared, now, |state| state.session.handle_timeout(now))?;
         if stall.is_some_and(|deadline| deadline <= now) {
             // A peer that takes nothing would not see our last bytes either.
-            self.give_up(Error::timeout(Timeout::Write))?;
+            self.give_up(Error::timeout(Timeout::Write), now)?;
         }
         Ok(())
     }
@@ -257,11 +309,14 @@ where
         }
         let mut progress = Progress::Idle;
         for _ in 0..WRITES {
-            if self.output.remaining() < REFILL {
+            // Keep-alive wants to know when all is written, although there is nothing more to send.
+            let tells = self.keeps_alive && progress == Progress::Made;
+            let refill = !self.view.parked || tells && !self.output.has_remaining();
+            if refill && self.output.remaining() < REFILL {
                 self.refill(cx, now)?;
             }
             if !self.output.has_remaining() {
-                return Ok(self.flush(cx, now, progress));
+                return Ok(self.flush(cx, now));
             }
             match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
                 Poll::Ready(Ok(n)) if n > 0 => {
@@ -281,8 +336,9 @@ where
                 Poll::Pending => {
                     self.stalled.get_or_insert(now);
                     if self.keeps_alive && progress == Progress::Made {
-                        self.shared
-                            .with(|state| state.session.handle_write(false, now))?;
+                        self.view.section(&self.shared, now, |state| {
+                            state.session.handle_write(false, now);
+                        })?;
                     }
                     return Ok(Progress::Blocked);
                 }
@@ -291,17 +347,17 @@ where
         Ok(progress)
     }
 
-    /// Everything was written: passes it on.
-    fn flush(&mut self, cx: &mut Context<'_>, now: Instant, progress: Progress) -> Progress {
+    /// Everything was written: passes it on. Idle then: more output wakes the driver.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
         if !self.unflushed {
-            return progress;
+            return Progress::Idle;
         }
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Ready(Ok(())) => {
                 self.unflushed = false;
                 self.carries_streams = false;
                 self.stalled = None;
-                progress
+                Progress::Idle
             }
             Poll::Ready(Err(error)) => {
                 self.write_failed("flushing the transport", error);
@@ -309,7 +365,7 @@ where
             }
             Poll::Pending => {
                 self.stalled.get_or_insert(now);
-                progress
+                Progress::Idle
             }
         }
     }
@@ -319,15 +375,16 @@ where
         let room = OUT_FULL.saturating_sub(self.output.remaining());
         let all_written = !self.output.has_remaining();
         let (frames, stats) = (&mut self.frames, &mut self.stats);
-        self.shared.with(|state| {
+        let parked = self.view.section(&self.shared, now, |state| {
             if all_written {
                 state.session.handle_write(true, now);
             }
-            let mut bytes = 0;
+            let (mut bytes, mut parked) = (0, false);
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
                     // Registered in the section that saw "nothing to send": no wake can be lost.
                     state.park_sender(cx.waker());
+                    parked = true;
                     break;
                 };
                 bytes += frame_size(&frame);
@@ -335,7 +392,13 @@ where
             }
             stats.note_sent(frames);
             state.stats = *stats;
+            parked
         })?;
+        self.view.parked = parked;
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
         let traced = trace::is_enabled();
         for frame in self.frames.drain(..) {
             if traced {
@@ -351,20 +414,15 @@ where
     }
 
     /// Reads once, decodes, and hands a batch to the session.
-    fn read_round(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        write_blocked: bool,
-    ) -> Result<Progress> {
-        let wants_read = self.shared.with(|state| {
-            let wants = state.session.wants_read(write_blocked, now);
-            if !wants {
+    fn read_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
+        if self.view.blocked || !self.view.wants_read {
+            // Whether to read may have changed since the last section. Registered whatever the answer is: while the
+            // transport takes nothing, nobody else would see that the session has ended.
+            self.view.section(&self.shared, now, |state| {
                 state.park_reader(cx.waker());
-            }
-            wants
-        })?;
-        if !wants_read || self.at_eof {
+            })?;
+        }
+        if !self.view.wants_read || self.at_eof {
             return Ok(Progress::Idle);
         }
         // What is left of the last read comes first: a batch may have ended before its end.
@@ -384,10 +442,11 @@ where
             }
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
-                self.end_if_broken()?;
+                self.end_if_broken(now)?;
                 let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
-                self.shared
-                    .with(|state| state.session.handle_eof(mid_frame))?;
+                self.view.section(&self.shared, now, |state| {
+                    state.session.handle_eof(mid_frame);
+                })?;
                 return Ok(Progress::Made);
             }
             Poll::Ready(Ok(n)) => {
@@ -403,13 +462,13 @@ where
                 if let Some(broken) = &mut self.broken {
                     broken.read += n;
                     if broken.read > LAST_WORDS {
-                        self.end_if_broken()?;
+                        self.end_if_broken(now)?;
                     }
                 }
             }
             Poll::Ready(Err(error)) => {
-                self.end_if_broken()?;
-                self.give_up(Error::io("reading from the transport", error))?;
+                self.end_if_broken(now)?;
+                self.give_up(Error::io("reading from the transport", error), now)?;
                 return Ok(Progress::Made);
             }
         }
@@ -438,7 +497,7 @@ where
             self.received.iter().for_each(trace::received);
         }
         let (received, stats) = (&mut self.received, self.stats);
-        self.shared.with(|state| {
+        self.view.section(&self.shared, now, |state| {
             state.stats = stats;
             if new_bytes {
                 state.session.handle_read(now);
@@ -472,19 +531,20 @@ where
         }
     }
 
-    fn end_if_broken(&mut self) -> Result<()> {
+    fn end_if_broken(&mut self, now: Instant) -> Result<()> {
         match &self.broken {
-            Some(broken) => self.give_up(broken.error.clone()),
+            Some(broken) => self.give_up(broken.error.clone(), now),
             None => Ok(()),
         }
     }
 
     /// Tells the session that the transport is gone, and touches it no more.
-    fn give_up(&mut self, error: Error) -> Result<()> {
+    fn give_up(&mut self, error: Error, now: Instant) -> Result<()> {
         self.discard_output(&error);
         self.at_eof = true;
-        self.shared
-            .with(|state| state.session.handle_transport_error(error))
+        self.view.section(&self.shared, now, |state| {
+            state.session.handle_transport_error(error);
+        })
     }
 }
 

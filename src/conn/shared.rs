@@ -1,12 +1,13 @@
 //! The session behind its lock, and everyone who waits for it. All locking on the path of a frame is here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::stats::Stats;
-use super::waiters::{PingWaiter, SlotQueue, Wait, WakerList, WakerTable, set_waker};
+use super::waiters::{PingWaiter, SlotQueue, Wait, WakerList, WakerTable, Wakers, set_waker};
 use crate::error::{Error, Result};
 use crate::session::{Event, Key, Reservation, Session};
 
@@ -17,6 +18,8 @@ pub(crate) struct State {
     streams: WakerTable,
     /// The driver, while it has nothing to do.
     driver: Option<Waker>,
+    /// The driver's registration was used up.
+    driver_woken: Arc<AtomicBool>,
     /// Whether output wakes the driver: not while the transport takes none, which will wake it itself.
     wants_output: bool,
     acceptors: WakerList,
@@ -36,15 +39,19 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// As in the state, to be seen without the lock.
+    driver_woken: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     pub(crate) fn new(session: Session, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let driver_woken = Arc::new(AtomicBool::new(false));
         let state = State {
             session,
             streams: WakerTable::default(),
             driver: None,
+            driver_woken: Arc::clone(&driver_woken),
             wants_output: false,
             acceptors: WakerList::default(),
             slots: SlotQueue::default(),
@@ -56,6 +63,7 @@ impl Shared {
         };
         Arc::new(Self {
             state: Mutex::new(state),
+            driver_woken,
             clock,
         })
     }
@@ -66,6 +74,11 @@ impl Shared {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Whether the driver was woken by a section since this was last asked, so that it has to look what for.
+    pub(crate) fn take_driver_woken(&self) -> bool {
+        self.driver_woken.swap(false, Ordering::AcqRel)
     }
 
     /// Runs `f` under the lock, then wakes whom it concerns and drops what is dead, both outside of it. Nothing
@@ -79,6 +92,19 @@ impl Shared {
     /// A panic under the lock has left the session in an unknown state: it has failed for all, without a second
     /// panic.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
+        self.enter(true, f)
+    }
+
+    /// As [`with`](Self::with), for the driver while it runs: it goes on until it finds nothing to do, and need not
+    /// wake itself. It has to register again before it rests.
+    pub(crate) fn with_driver<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
+        self.enter(false, |state| {
+            state.wants_output = false;
+            f(state)
+        })
+    }
+
+    fn enter<R>(&self, wakes_driver: bool, f: impl FnOnce(&mut State) -> R) -> Result<R> {
         let mut section = Section {
             guard: Some(self.state.lock().map_err(|_| poisoned())?),
             shared: self,
@@ -88,12 +114,12 @@ impl Shared {
         };
         let had_streams = state.session.stream_count() > 0;
         let result = f(state);
-        let mut wakers = Vec::new();
+        let mut wakers = Wakers::default();
         state.dispatch(&mut wakers);
         // The idle time-out starts with the end of the last stream, which may be the drop of its handle.
         let became_idle = had_streams && state.session.stream_count() == 0;
         let output = state.wants_output && state.session.has_output();
-        if output || state.session.may_resume_reading() || became_idle {
+        if wakes_driver && (output || state.session.may_resume_reading() || became_idle) {
             wakers.extend(state.take_driver());
         }
         let dead = (
@@ -101,9 +127,7 @@ impl Shared {
             std::mem::take(&mut state.trash),
         );
         section.guard = None;
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.wake();
         drop(dead);
         Ok(result)
     }
@@ -112,16 +136,15 @@ impl Shared {
     pub(crate) fn wake_everyone(&self) {
         let mut guard: MutexGuard<'_, State> =
             self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wakers: Vec<_> = guard.streams.take_all().collect();
+        let mut wakers = Wakers::default();
+        wakers.extend(guard.streams.take_all());
         guard.acceptors.drain_into(&mut wakers);
         guard.ending.drain_into(&mut wakers);
         wakers.extend(guard.take_driver());
         guard.slots.wake_all(&mut wakers);
         wakers.extend(guard.pings.iter_mut().filter_map(|ping| ping.waker.take()));
         drop(guard);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.wake();
     }
 
     // Waiting for a stream. One lock each: the operation and the registration are one.
@@ -249,7 +272,7 @@ fn poisoned() -> Error {
 
 impl State {
     /// Turns events into wakers.
-    fn dispatch(&mut self, wakers: &mut Vec<Waker>) {
+    fn dispatch(&mut self, wakers: &mut Wakers) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Wake {
@@ -290,11 +313,11 @@ impl State {
         }
     }
 
-    fn grant_slots(&mut self, wakers: &mut Vec<Waker>) {
+    fn grant_slots(&mut self, wakers: &mut Wakers) {
         while self.slots.has_waiting() {
             match self.session.reserve_slot() {
                 Ok(Some(slot)) => match self.slots.grant(slot) {
-                    Ok(waker) => wakers.push(waker),
+                    Ok(waker) => wakers.extend([waker]),
                     Err(slot) => return self.session.release_slot(slot),
                 },
                 Ok(None) => return,
@@ -307,7 +330,7 @@ impl State {
         &mut self,
         which: impl Fn(u32) -> bool,
         outcome: &Result<Duration>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut Wakers,
     ) {
         for ping in self.pings.iter_mut().filter(|ping| which(ping.id)) {
             ping.outcome = Some(outcome.clone());
@@ -317,6 +340,7 @@ impl State {
 
     fn take_driver(&mut self) -> Option<Waker> {
         self.wants_output = false;
+        self.driver_woken.store(true, Ordering::Release);
         self.driver.take()
     }
 
@@ -397,7 +421,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
 
     use super::*;
