@@ -1,6 +1,7 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
 mod closing;
+mod view;
 
 use std::io;
 use std::pin::Pin;
@@ -13,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
+use self::view::View;
 use super::clock::Timer;
-use super::shared::{Shared, State};
+use super::shared::Shared;
 use super::stats::Stats;
 use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
@@ -106,49 +108,6 @@ pub(crate) struct Driver<T> {
     lost: Option<Error>,
     /// Whether the session wants to know when its bytes were written.
     keeps_alive: bool,
-}
-
-/// What the driver's last section under the lock has seen of the session. Part of every section, so that a round
-/// needs none for it alone.
-#[derive(Debug)]
-struct View {
-    /// Whether the transport took nothing in the end.
-    blocked: bool,
-    wants_read: bool,
-    finished: bool,
-    deadline: Option<Instant>,
-    /// Whether there was nothing to send, and the driver is registered to be woken when there is. Holds from one poll
-    /// to the next until the driver was woken so: a poll that the transport asked for need not look for output.
-    parked: bool,
-}
-
-impl View {
-    fn new() -> Self {
-        Self {
-            blocked: false,
-            wants_read: true,
-            finished: false,
-            deadline: None,
-            parked: false,
-        }
-    }
-
-    /// A section under the lock. Whatever it does may have made output: the driver looks for it before it rests.
-    fn section<R>(
-        &mut self,
-        shared: &Shared,
-        now: Instant,
-        f: impl FnOnce(&mut State) -> R,
-    ) -> Result<R> {
-        self.parked = false;
-        shared.with_driver(|state| {
-            let result = f(state);
-            self.wants_read = state.session.wants_read(self.blocked, now);
-            self.finished = state.session.is_finished();
-            self.deadline = state.session.poll_timeout(now);
-            result
-        })
-    }
 }
 
 /// Writing has failed; what the peer has sent before is still read.
