@@ -12,7 +12,7 @@ use crate::conn::{Clock, Driver, TokioClock, handshake as conn_handshake};
 use crate::error::Result;
 use crate::frame::Role;
 use crate::rt::{BoxTask, Spawner};
-use crate::session::{Config, with_options};
+use crate::session::Config;
 use crate::stream::Session;
 
 /// Puts a client session on a transport, with the defaults of [`Config::client`].
@@ -38,21 +38,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
 }
 
-macro_rules! builder_setters {
-    ($( $(#[$doc:meta])* $name:ident($arg:ident : $ty:ty) { $field:ident = $value:expr } )*) => {
-        impl Builder {
-            $(
-                $(#[$doc])*
-                pub fn $name(&mut self, $arg: $ty) -> &mut Self {
-                    self.config.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-with_options!(builder_setters);
+crate::rt::builder_setters!($ [impl Builder]);
 
 impl Builder {
     /// The defaults of [`Config::client`]. An upload runs inside its response future; what is left of it when the

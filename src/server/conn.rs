@@ -18,7 +18,7 @@ use crate::frame::{ResetStatus, Role};
 use crate::http::body::{Body, Side, StreamBody, Verdict};
 use crate::http::message::{BadRequest, request_from_block};
 use crate::http::{BoxError, StripWarning};
-use crate::session::{Accepted, Config, with_options};
+use crate::session::{Accepted, Config};
 use crate::stream::{RecvStream, SendStream, Session};
 
 /// How many requests are taken from the session under one lock.
@@ -32,21 +32,7 @@ pub struct Builder<E> {
     clock: Arc<dyn Clock>,
 }
 
-macro_rules! builder_setters {
-    ($( $(#[$doc:meta])* $name:ident($arg:ident : $ty:ty) { $field:ident = $value:expr } )*) => {
-        impl<E> Builder<E> {
-            $(
-                $(#[$doc])*
-                pub fn $name(&mut self, $arg: $ty) -> &mut Self {
-                    self.config.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-with_options!(builder_setters);
+crate::rt::builder_setters!($ [impl<E> Builder<E>]);
 
 impl<E> Builder<E> {
     /// The defaults of [`Config::server`]; each request runs as one task on `exec`.
