@@ -26,8 +26,8 @@ impl<T: Timer + Send + Sync + 'static> Clock for TimerClock<T> {
         self.0.now()
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Box::pin(self.0.sleep_until(deadline))
+    fn sleep_until(&self, deadline: Instant) -> Option<Sleep> {
+        Some(Box::pin(self.0.sleep_until(deadline)))
     }
 }
 
@@ -62,3 +62,26 @@ impl fmt::Debug for Spawner {
         f.write_str("Spawner")
     }
 }
+
+/// Makes the setters of a builder with a `config`: `builder_setters!($ [impl Builder])`. Both builders have one; what
+/// differs is the head of their `impl`. The `$` stands for itself, for the inner macro.
+macro_rules! builder_setters {
+    ($d:tt [$($head:tt)*]) => {
+        macro_rules! setters {
+            ($d( $d(#[$d doc:meta])* $d name:ident($d arg:ident : $d ty:ty) { $d field:ident = $d value:expr } )*) => {
+                $($head)* {
+                    $d(
+                        $d(#[$d doc])*
+                        pub fn $d name(&mut self, $d arg: $d ty) -> &mut Self {
+                            self.config.$d field = $d value;
+                            self
+                        }
+                    )*
+                }
+            };
+        }
+        crate::session::with_options!(setters);
+    };
+}
+
+pub(crate) use builder_setters;

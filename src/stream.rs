@@ -66,7 +66,7 @@ impl Session {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        Self::with_clock(io, Role::Client, config, Arc::new(TokioClock))
+        Self::with_clock(io, Role::Client, config, Arc::new(TokioClock::new()))
     }
 
     /// Puts the server side of a session on a transport: its streams have even ids.
@@ -76,7 +76,7 @@ impl Session {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        Self::with_clock(io, Role::Server, config, Arc::new(TokioClock))
+        Self::with_clock(io, Role::Server, config, Arc::new(TokioClock::new()))
     }
 
     /// As [`Session::client`] and [`Session::server`], with a clock of the caller's.
@@ -98,7 +98,7 @@ impl Session {
         Self { shared }
     }
 
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -143,7 +143,8 @@ impl Session {
         .await
     }
 
-    /// As [`accept`](Self::accept), for hand-written futures.
+    /// As [`accept`](Self::accept), for hand-written futures. The waker of each task that polls is kept until a stream
+    /// arrives or the session drains.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
         loop {
             let accepted = self
@@ -301,10 +302,15 @@ impl<'a> Wait<'a> {
     }
 
     fn note<R>(&mut self, cx: &Context<'_>, polled: Poll<R>) -> Poll<R> {
-        match &mut self.waker {
-            _ if polled.is_ready() => self.waker = None,
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.waker = Some(cx.waker().clone()),
+        let other = |waker: &Waker| polled.is_ready() || !waker.will_wake(cx.waker());
+        if let Some(old) = self.waker.take_if(|waker| other(waker)) {
+            // The future has moved to another task: the first must not stay registered.
+            if polled.is_pending() {
+                self.shared.forget_waiter(&old);
+            }
+        }
+        if polled.is_pending() && self.waker.is_none() {
+            self.waker = Some(cx.waker().clone());
         }
         polled
     }

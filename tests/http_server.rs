@@ -440,6 +440,10 @@ async fn a_reset_by_the_peer_drops_the_service_future_and_the_body() {
         async move {
             if request.uri().path() == "/future" {
                 let _alive = alive;
+                // Polled more than once before the reset.
+                for _ in 0..5 {
+                    tokio::task::yield_now().await;
+                }
                 return pending().await;
             }
             let frames = futures_util::stream::poll_fn(move |_| {

@@ -12,9 +12,12 @@ mod http_support;
 mod support;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,7 +29,7 @@ use http_support::*;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use spdy::client::{self, SendRequest};
 use support::within;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
 use tokio::sync::{Semaphore, oneshot};
@@ -273,4 +276,101 @@ async fn a_body_of_any_kind_can_be_a_request_or_response() {
         assert_eq!(bytes_of(response.into_body()).await, text);
     }
     serving.abort();
+}
+
+#[test]
+fn a_body_that_is_ours_is_not_boxed() {
+    let body = spdy::Body::new(spdy::Body::from("text"));
+    assert_eq!(format!("{body:?}"), "Body(\"full\")");
+    let body = spdy::Body::new(http_body_util::Full::<bytes::Bytes>::from("text"));
+    assert_eq!(format!("{body:?}"), "Body(\"boxed\")");
+}
+
+/// A transport that panics when it is read.
+struct Trap;
+
+impl AsyncRead for Trap {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        panic!("a trap");
+    }
+}
+
+impl AsyncWrite for Trap {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Gives one `Trap`, then nothing.
+struct Traps(Option<Trap>);
+
+impl spdy::server::Listener for Traps {
+    type Io = Trap;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (Trap, ()) {
+        match self.0.take() {
+            Some(trap) => (trap, ()),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_panics_is_logged_as_an_error() {
+    let text = Text::default();
+    let writer = text.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let (app, _) = slow_app();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = spdy::serve(Traps(Some(Trap)), app)
+        .with_graceful_shutdown(async { drop(stopped.await) })
+        .into_future();
+    let serving = spawn(serving);
+    support::settle().await;
+    stop.send(()).unwrap();
+    within("serve", serving).await.unwrap().unwrap();
+    let log = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("ERROR") && log.contains("has panicked"),
+        "{log}"
+    );
 }

@@ -12,7 +12,7 @@ use crate::conn::{Clock, Driver, TokioClock, handshake as conn_handshake};
 use crate::error::Result;
 use crate::frame::Role;
 use crate::rt::{BoxTask, Spawner};
-use crate::session::{Config, with_options};
+use crate::session::Config;
 use crate::stream::Session;
 
 /// Puts a client session on a transport, with the defaults of [`Config::client`].
@@ -38,21 +38,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
 }
 
-macro_rules! builder_setters {
-    ($( $(#[$doc:meta])* $name:ident($arg:ident : $ty:ty) { $field:ident = $value:expr } )*) => {
-        impl Builder {
-            $(
-                $(#[$doc])*
-                pub fn $name(&mut self, $arg: $ty) -> &mut Self {
-                    self.config.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-with_options!(builder_setters);
+crate::rt::builder_setters!($ [impl Builder]);
 
 impl Builder {
     /// The defaults of [`Config::client`]. An upload runs inside its response future; what is left of it when the
@@ -64,7 +50,7 @@ impl Builder {
         Self {
             spawner: Spawner::new(exec),
             config: Config::client(),
-            clock: Arc::new(TokioClock),
+            clock: Arc::new(TokioClock::new()),
         }
     }
 
@@ -74,7 +60,7 @@ impl Builder {
         self
     }
 
-    /// Where time comes from. Default: tokio's, which needs a runtime with its time driver enabled.
+    /// Where time comes from. Default: tokio's; a runtime without its time driver has no time-outs.
     pub fn timer<T>(&mut self, timer: T) -> &mut Self
     where
         T: Timer + Send + Sync + 'static,

@@ -1,11 +1,12 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
 mod closing;
+mod view;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 use tracing::Span;
 
+use self::view::View;
 use super::clock::Timer;
 use super::shared::Shared;
 use super::stats::Stats;
@@ -20,6 +22,7 @@ use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::{Frame, Received};
+use crate::session::Config;
 
 /// How much is read at once: by a connection that is busy, and by one that is not, which keeps its buffer.
 const READ_LARGE: usize = 64 * 1024;
@@ -86,6 +89,9 @@ pub(crate) struct Driver<T> {
     /// Reused between batches.
     received: Vec<Received>,
     frames: Vec<Frame>,
+    view: View,
+    /// The one that is registered while the view is parked.
+    waker: Option<Waker>,
     phase: Phase,
     timer: Timer,
     write_timeout: Option<Duration>,
@@ -101,6 +107,10 @@ pub(crate) struct Driver<T> {
     /// How many bytes were read after the end of the session.
     discarded: usize,
     broken: Option<Broken>,
+    /// Frames of streams are on their way to the transport.
+    carries_streams: bool,
+    /// Why such frames were discarded, when the session had ended well before.
+    lost: Option<Error>,
     /// Whether the session wants to know when its bytes were written.
     keeps_alive: bool,
 }
@@ -121,7 +131,7 @@ where
         output.set_flat(!io.is_write_vectored());
         let config = shared.with(|state| state.session.config().clone());
         // The lock is new; the fallback is never taken.
-        let config = config.unwrap_or_else(|_| crate::Config::server());
+        let config = config.unwrap_or_else(|_| Config::server());
         Self {
             io,
             shared,
@@ -134,9 +144,11 @@ where
             span,
             received: Vec::new(),
             frames: Vec::new(),
+            view: View::new(),
+            waker: None,
             phase: Phase::Running,
             timer: Timer::default(),
-            write_timeout: config.write_timeout,
+            write_timeout: write_timeout(&config),
             stalled: None,
             closing: None,
             unflushed: false,
@@ -144,6 +156,8 @@ where
             read_now: 0,
             discarded: 0,
             broken: None,
+            carries_streams: false,
+            lost: None,
             keeps_alive: config.keep_alive_interval.is_some(),
         }
     }
@@ -152,6 +166,13 @@ where
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let span = self.span.clone();
         let _entered = span.enter();
+        let same_task = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if self.shared.take_driver_woken() || !same_task {
+            self.view.parked = false;
+        }
         let result = self.poll_phases(cx);
         if let Poll::Ready(result) = &result {
             self.phase = Phase::Done;
@@ -192,10 +213,10 @@ where
                     self.phase = Phase::Done;
                 }
                 Phase::Done => {
-                    return Poll::Ready(
-                        self.shared
-                            .with(|state| state.session.outcome().unwrap_or(Ok(())))?,
-                    );
+                    let outcome = self
+                        .shared
+                        .with(|state| state.session.outcome().unwrap_or(Ok(())))?;
+                    return Poll::Ready(outcome.and(self.lost.take().map_or(Ok(()), Err)));
                 }
             }
         }
@@ -210,23 +231,19 @@ where
             }
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
-            let read = self.read_round(cx, now, write == Progress::Blocked)?;
+            self.view.blocked = write == Progress::Blocked;
+            let read = self.read_round(cx, now)?;
             if read != Progress::Made {
-                self.end_if_broken()?;
+                self.end_if_broken(now)?;
             }
-            let busy = read == Progress::Made || write == Progress::Made;
-            let (finished, unused, deadline) = self.shared.with(|state| {
-                let session = &mut state.session;
-                let unused = session.stream_count() == 0;
-                (session.is_over(), unused, session.poll_timeout(now))
-            })?;
-            if finished {
+            if self.view.finished {
                 return Poll::Ready(Ok(()));
             }
+            let busy = read == Progress::Made || write == Progress::Made;
             let stall = self.stall_deadline();
-            let deadline = deadline.into_iter().chain(stall).min();
+            let deadline = self.view.deadline.into_iter().chain(stall).min();
             if !busy {
-                if unused && self.input.is_empty() {
+                if self.view.unused && self.input.is_empty() {
                     // An idle connection holds no buffer.
                     self.input = BytesMut::new();
                 }
@@ -249,11 +266,11 @@ where
 
     /// A deadline has passed.
     fn expire(&mut self, stall: Option<Instant>, now: Instant) -> Result<()> {
-        self.shared
-            .with(|state| state.session.handle_timeout(now))?;
+        self.view
+            .section(&self.shared, now, |state| state.session.handle_timeout(now))?;
         if stall.is_some_and(|deadline| deadline <= now) {
             // A peer that takes nothing would not see our last bytes either.
-            self.give_up(Error::timeout(Timeout::Write))?;
+            self.give_up(Error::timeout(Timeout::Write), now)?;
         }
         Ok(())
     }
@@ -265,11 +282,14 @@ where
         }
         let mut progress = Progress::Idle;
         for _ in 0..WRITES {
-            if self.output.remaining() < REFILL {
+            // Keep-alive wants to know when all is written, although there is nothing more to send.
+            let tells = self.keeps_alive && progress == Progress::Made;
+            let refill = !self.view.parked || tells && !self.output.has_remaining();
+            if refill && self.output.remaining() < REFILL {
                 self.refill(cx, now)?;
             }
             if !self.output.has_remaining() {
-                return Ok(self.flush(cx, now, progress));
+                return Ok(self.flush(cx, now));
             }
             match poll_write_buf(Pin::new(&mut self.io), cx, &mut self.output) {
                 Poll::Ready(Ok(n)) if n > 0 => {
@@ -289,8 +309,9 @@ where
                 Poll::Pending => {
                     self.stalled.get_or_insert(now);
                     if self.keeps_alive && progress == Progress::Made {
-                        self.shared
-                            .with(|state| state.session.handle_write(false, now))?;
+                        self.view.section(&self.shared, now, |state| {
+                            state.session.handle_write(false, now);
+                        })?;
                     }
                     return Ok(Progress::Blocked);
                 }
@@ -299,16 +320,17 @@ where
         Ok(progress)
     }
 
-    /// Everything was written: passes it on.
-    fn flush(&mut self, cx: &mut Context<'_>, now: Instant, progress: Progress) -> Progress {
+    /// Everything was written: passes it on. Idle then: more output wakes the driver.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
         if !self.unflushed {
-            return progress;
+            return Progress::Idle;
         }
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Ready(Ok(())) => {
                 self.unflushed = false;
+                self.carries_streams = false;
                 self.stalled = None;
-                progress
+                Progress::Idle
             }
             Poll::Ready(Err(error)) => {
                 self.write_failed("flushing the transport", error);
@@ -316,7 +338,7 @@ where
             }
             Poll::Pending => {
                 self.stalled.get_or_insert(now);
-                progress
+                Progress::Idle
             }
         }
     }
@@ -326,15 +348,16 @@ where
         let room = OUT_FULL.saturating_sub(self.output.remaining());
         let all_written = !self.output.has_remaining();
         let (frames, stats) = (&mut self.frames, &mut self.stats);
-        self.shared.with(|state| {
+        let parked = self.view.section(&self.shared, now, |state| {
             if all_written {
                 state.session.handle_write(true, now);
             }
-            let mut bytes = 0;
+            let (mut bytes, mut parked) = (0, false);
             while frames.len() < BATCH_FRAMES && bytes < room {
                 let Some(frame) = state.session.poll_frame(now) else {
                     // Registered in the section that saw "nothing to send": no wake can be lost.
                     state.park_sender(cx.waker());
+                    parked = true;
                     break;
                 };
                 bytes += frame_size(&frame);
@@ -342,32 +365,37 @@ where
             }
             stats.note_sent(frames);
             state.stats = *stats;
+            parked
         })?;
+        self.view.parked = parked;
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
         let traced = trace::is_enabled();
         for frame in self.frames.drain(..) {
             if traced {
                 trace::sent(&frame);
             }
+            self.carries_streams |= matches!(
+                frame,
+                Frame::SynStream(_) | Frame::SynReply(_) | Frame::Headers(_) | Frame::Data(_)
+            );
             self.encoder.encode(&frame, &mut self.output);
         }
         Ok(())
     }
 
     /// Reads once, decodes, and hands a batch to the session.
-    fn read_round(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        write_blocked: bool,
-    ) -> Result<Progress> {
-        let wants_read = self.shared.with(|state| {
-            let wants = state.session.wants_read(write_blocked, now);
-            if !wants {
+    fn read_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
+        if self.view.blocked || !self.view.wants_read {
+            // Whether to read may have changed since the last section. Registered whatever the answer is: while the
+            // transport takes nothing, nobody else would see that the session has ended.
+            self.view.section(&self.shared, now, |state| {
                 state.park_reader(cx.waker());
-            }
-            wants
-        })?;
-        if !wants_read || self.at_eof {
+            })?;
+        }
+        if !self.view.wants_read || self.at_eof {
             return Ok(Progress::Idle);
         }
         // What is left of the last read comes first: a batch may have ended before its end.
@@ -382,10 +410,11 @@ where
             Poll::Pending => return Ok(Progress::Blocked),
             Poll::Ready(Ok(0)) => {
                 self.at_eof = true;
-                self.end_if_broken()?;
+                self.end_if_broken(now)?;
                 let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
-                self.shared
-                    .with(|state| state.session.handle_eof(mid_frame))?;
+                self.view.section(&self.shared, now, |state| {
+                    state.session.handle_eof(mid_frame);
+                })?;
                 return Ok(Progress::Made);
             }
             Poll::Ready(Ok(n)) => {
@@ -402,13 +431,13 @@ where
                 if let Some(broken) = &mut self.broken {
                     broken.read += n;
                     if broken.read > LAST_WORDS {
-                        self.end_if_broken()?;
+                        self.end_if_broken(now)?;
                     }
                 }
             }
             Poll::Ready(Err(error)) => {
-                self.end_if_broken()?;
-                self.give_up(Error::io("reading from the transport", error))?;
+                self.end_if_broken(now)?;
+                self.give_up(Error::io("reading from the transport", error), now)?;
                 return Ok(Progress::Made);
             }
         }
@@ -437,7 +466,7 @@ where
             self.received.iter().for_each(trace::received);
         }
         let (received, stats) = (&mut self.received, self.stats);
-        self.shared.with(|state| {
+        self.view.section(&self.shared, now, |state| {
             state.stats = stats;
             if new_bytes {
                 state.session.handle_read(now);
@@ -455,30 +484,47 @@ where
     /// Nothing can be written any more. The session learns it once everything was read that the peer has sent: its
     /// GOAWAY, or the rest of a stream, may explain or even repair it.
     fn write_failed(&mut self, doing: &'static str, error: io::Error) {
-        self.output.advance(self.output.remaining());
-        self.unflushed = false;
+        let error = Error::io(doing, error);
+        self.discard_output(&error);
         self.stalled = None;
-        self.broken = Some(Broken {
-            error: Error::io(doing, error),
-            read: 0,
-        });
+        self.broken = Some(Broken { error, read: 0 });
     }
 
-    fn end_if_broken(&mut self) -> Result<()> {
+    /// What could not be sent is lost. Where it belongs to streams, not even a session that has ended well may say so
+    /// in the end: their writers were told that all is handed over. A lost GOAWAY is no loss.
+    fn discard_output(&mut self, why: &Error) {
+        self.output.advance(self.output.remaining());
+        self.unflushed = false;
+        if std::mem::take(&mut self.carries_streams) {
+            self.lost.get_or_insert_with(|| why.clone());
+        }
+    }
+
+    fn end_if_broken(&mut self, now: Instant) -> Result<()> {
         match &self.broken {
-            Some(broken) => self.give_up(broken.error.clone()),
+            Some(broken) => self.give_up(broken.error.clone(), now),
             None => Ok(()),
         }
     }
 
     /// Tells the session that the transport is gone, and touches it no more.
-    fn give_up(&mut self, error: Error) -> Result<()> {
-        self.output.advance(self.output.remaining());
-        self.unflushed = false;
+    fn give_up(&mut self, error: Error, now: Instant) -> Result<()> {
+        self.discard_output(&error);
         self.at_eof = true;
-        self.shared
-            .with(|state| state.session.handle_transport_error(error))
+        self.view.section(&self.shared, now, |state| {
+            state.session.handle_transport_error(error);
+        })
     }
+}
+
+/// With keep-alive, a transport that takes nothing is given up even if no write time-out was asked for: a PING behind
+/// output that is stuck never leaves, so its own time-out never starts.
+fn write_timeout(config: &Config) -> Option<Duration> {
+    let keep_alive = || {
+        let interval = config.keep_alive_interval?;
+        interval.checked_add(config.keep_alive_timeout)
+    };
+    config.write_timeout.or_else(keep_alive)
 }
 
 /// What a frame takes in the output, roughly: its payload, or its header block before compression.

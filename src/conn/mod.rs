@@ -15,6 +15,7 @@ pub use self::clock::{Clock, Sleep, TokioClock};
 pub(crate) use self::driver::Driver;
 pub(crate) use self::shared::{Shared, State};
 pub use self::stats::{FrameCounts, Stats};
+pub(crate) use self::waiters::Wait;
 
 use crate::frame::Role;
 use crate::session::{Config, Session};

@@ -1,12 +1,13 @@
 //! The session behind its lock, and everyone who waits for it. All locking on the path of a frame is here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::stats::Stats;
-use super::waiters::{PingWaiter, SlotQueue, WakerList, WakerTable, set_waker};
+use super::waiters::{PingWaiter, SlotQueue, Wait, WakerList, WakerTable, Wakers, set_waker};
 use crate::error::{Error, Initiator, Result};
 use crate::session::{Event, Key, Reservation, Session};
 
@@ -17,6 +18,8 @@ pub(crate) struct State {
     streams: WakerTable,
     /// The driver, while it has nothing to do.
     driver: Option<Waker>,
+    /// The driver's registration was used up.
+    driver_woken: Arc<AtomicBool>,
     /// Whether output wakes the driver: not while the transport takes none, which will wake it itself.
     wants_output: bool,
     acceptors: WakerList,
@@ -36,15 +39,19 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// As in the state, to be seen without the lock.
+    driver_woken: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     pub(crate) fn new(session: Session, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let driver_woken = Arc::new(AtomicBool::new(false));
         let state = State {
             session,
             streams: WakerTable::default(),
             driver: None,
+            driver_woken: Arc::clone(&driver_woken),
             wants_output: false,
             acceptors: WakerList::default(),
             slots: SlotQueue::default(),
@@ -56,6 +63,7 @@ impl Shared {
         };
         Arc::new(Self {
             state: Mutex::new(state),
+            driver_woken,
             clock,
         })
     }
@@ -66,6 +74,11 @@ impl Shared {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Whether the driver was woken by a section since this was last asked, so that it has to look what for.
+    pub(crate) fn take_driver_woken(&self) -> bool {
+        self.driver_woken.swap(false, Ordering::AcqRel)
     }
 
     /// Runs `f` under the lock, then wakes whom it concerns and drops what is dead, both outside of it. Nothing
@@ -79,26 +92,42 @@ impl Shared {
     /// A panic under the lock has left the session in an unknown state: it has failed for all, without a second
     /// panic.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
-        let mut guard = self.state.lock().map_err(|_| poisoned())?;
-        let state = &mut *guard;
+        self.enter(true, f)
+    }
+
+    /// As [`with`](Self::with), for the driver while it runs: it goes on until it finds nothing to do, and need not
+    /// wake itself. It has to register again before it rests.
+    pub(crate) fn with_driver<R>(&self, f: impl FnOnce(&mut State) -> R) -> Result<R> {
+        self.enter(false, |state| {
+            state.wants_output = false;
+            f(state)
+        })
+    }
+
+    fn enter<R>(&self, wakes_driver: bool, f: impl FnOnce(&mut State) -> R) -> Result<R> {
+        let mut section = Section {
+            guard: Some(self.state.lock().map_err(|_| poisoned())?),
+            shared: self,
+        };
+        let Some(state) = section.guard.as_deref_mut() else {
+            return Err(poisoned());
+        };
         let was_idle = state.session.is_idle();
         let result = f(state);
-        let mut wakers = Vec::new();
+        let mut wakers = Wakers::default();
         state.dispatch(&mut wakers);
         // The idle time-out starts with the end of the last stream, which may be the work of a handle.
         let became_idle = !was_idle && state.session.is_idle();
         let output = state.wants_output && state.session.has_output();
-        if output || state.session.may_resume_reading() || became_idle {
+        if wakes_driver && (output || state.session.may_resume_reading() || became_idle) {
             wakers.extend(state.take_driver());
         }
         let dead = (
             state.session.take_graveyard(),
             std::mem::take(&mut state.trash),
         );
-        drop(guard);
-        for waker in wakers {
-            waker.wake();
-        }
+        section.guard = None;
+        wakers.wake();
         drop(dead);
         Ok(result)
     }
@@ -107,65 +136,32 @@ impl Shared {
     pub(crate) fn wake_everyone(&self) {
         let mut guard: MutexGuard<'_, State> =
             self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wakers: Vec<_> = guard.streams.take_all().collect();
+        let mut wakers = Wakers::default();
+        wakers.extend(guard.streams.take_all());
         guard.acceptors.drain_into(&mut wakers);
         guard.ending.drain_into(&mut wakers);
         wakers.extend(guard.take_driver());
         guard.slots.wake_all(&mut wakers);
         wakers.extend(guard.pings.iter_mut().filter_map(|ping| ping.waker.take()));
         drop(guard);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.wake();
     }
 
     // Waiting for a stream. One lock each: the operation and the registration are one.
 
-    pub(crate) fn poll_read<R>(
+    /// Runs `f`; the task is woken for what `wait` says if there was nothing yet.
+    pub(crate) fn poll_stream<R>(
         &self,
         cx: &Context<'_>,
         key: Key,
+        wait: Wait,
         f: impl FnOnce(&mut Session) -> Result<Option<R>>,
     ) -> Poll<Result<R>> {
         self.poll(|state| {
             let found = f(&mut state.session)?;
             if found.is_none() {
                 let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.read, cx.waker());
-                state.trash.extend(old);
-            }
-            Ok(found)
-        })
-    }
-
-    pub(crate) fn poll_write<R>(
-        &self,
-        cx: &Context<'_>,
-        key: Key,
-        f: impl FnOnce(&mut Session) -> Result<Option<R>>,
-    ) -> Poll<Result<R>> {
-        self.poll(|state| {
-            let found = f(&mut state.session)?;
-            if found.is_none() {
-                let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.write, cx.waker());
-                state.trash.extend(old);
-            }
-            Ok(found)
-        })
-    }
-
-    pub(crate) fn poll_reply<R>(
-        &self,
-        cx: &Context<'_>,
-        key: Key,
-        f: impl FnOnce(&mut Session) -> Result<Option<R>>,
-    ) -> Poll<Result<R>> {
-        self.poll(|state| {
-            let found = f(&mut state.session)?;
-            if found.is_none() {
-                let wakers = state.streams.of(key, &mut state.trash);
-                let old = set_waker(&mut wakers.reply, cx.waker());
+                let old = set_waker(wakers.slot(wait), cx.waker());
                 state.trash.extend(old);
             }
             Ok(found)
@@ -254,6 +250,22 @@ impl Shared {
     }
 }
 
+/// A section under the lock. If a panic leaves it, whoever waits is woken to find that the session has failed:
+/// nobody else would do it.
+struct Section<'a> {
+    guard: Option<MutexGuard<'a, State>>,
+    shared: &'a Shared,
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            drop(guard);
+            self.shared.wake_everyone();
+        }
+    }
+}
+
 fn poisoned() -> Error {
     Error::closed(
         Initiator::Library,
@@ -263,7 +275,7 @@ fn poisoned() -> Error {
 
 impl State {
     /// Turns events into wakers.
-    fn dispatch(&mut self, wakers: &mut Vec<Waker>) {
+    fn dispatch(&mut self, wakers: &mut Wakers) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Wake {
@@ -304,11 +316,11 @@ impl State {
         }
     }
 
-    fn grant_slots(&mut self, wakers: &mut Vec<Waker>) {
+    fn grant_slots(&mut self, wakers: &mut Wakers) {
         while self.slots.has_waiting() {
             match self.session.reserve_slot() {
                 Ok(Some(slot)) => match self.slots.grant(slot) {
-                    Ok(waker) => wakers.push(waker),
+                    Ok(waker) => wakers.extend([waker]),
                     Err(slot) => return self.session.release_slot(slot),
                 },
                 Ok(None) => return,
@@ -321,7 +333,7 @@ impl State {
         &mut self,
         which: impl Fn(u32) -> bool,
         outcome: &Result<Duration>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut Wakers,
     ) {
         for ping in self.pings.iter_mut().filter(|ping| which(ping.id)) {
             ping.outcome = Some(outcome.clone());
@@ -331,6 +343,7 @@ impl State {
 
     fn take_driver(&mut self) -> Option<Waker> {
         self.wants_output = false;
+        self.driver_woken.store(true, Ordering::Release);
         self.driver.take()
     }
 
@@ -405,5 +418,61 @@ impl State {
         {
             self.session.release_slot(slot);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::Config;
+    use crate::conn::TokioClock;
+    use crate::frame::Role;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_wakes_everyone_to_its_error() {
+        let clock = Arc::new(TokioClock::new());
+        let session = Session::new(Role::Client, Config::client(), clock.now());
+        let shared = Shared::new(session, clock);
+        let tasks: Vec<_> = (0..5).map(|_| Arc::new(Count::default())).collect();
+        let wakers: Vec<_> = tasks.iter().cloned().map(Waker::from).collect();
+        let key = shared.with(|state| {
+            let slot = state.session.reserve_slot().unwrap().unwrap();
+            let headers = crate::headers::HeaderBlock::empty();
+            state.session.open(slot, headers, Default::default())
+        });
+        let key = key.unwrap().unwrap();
+        let cx = |i: usize| Context::from_waker(&wakers[i]);
+        let read = |i| shared.poll_stream(&cx(i), key, Wait::Reply, |s| s.take_reply(key));
+        assert!(read(0).is_pending());
+        assert!(shared.poll_ended(&cx(1)).is_pending());
+        assert!(shared.poll_accept(&cx(2), |_| None::<()>).is_pending());
+        let id = shared.with(State::start_ping).unwrap().unwrap();
+        let ping = shared.with(|state| state.poll_ping(id, &wakers[3]));
+        assert!(ping.unwrap().is_none());
+        shared.with(|state| state.park_sender(&wakers[4])).unwrap();
+
+        let foreign = || shared.with(|_| panic!("a foreign destructor"));
+        let unwound: std::thread::Result<Result<()>> = catch_unwind(AssertUnwindSafe(foreign));
+        assert!(unwound.is_err());
+        for (i, task) in tasks.iter().enumerate() {
+            assert_eq!(task.0.load(Ordering::SeqCst), 1, "task {i}");
+        }
+        let Poll::Ready(Err(error)) = shared.poll_ended(&cx(1)) else {
+            panic!("a wait goes on after a panic under the lock");
+        };
+        assert!(error.is_closed(), "{error}");
     }
 }

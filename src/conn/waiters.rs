@@ -9,6 +9,37 @@ use slab::Slab;
 use crate::error::Error;
 use crate::session::{Key, Reservation};
 
+/// Wakers to be called once the lock is released. The first few take no allocation: most sections wake one or two.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    first: [Option<Waker>; 4],
+    len: usize,
+    rest: Vec<Waker>,
+}
+
+impl Wakers {
+    pub(crate) fn wake(self) {
+        let first = self.first.into_iter().flatten();
+        for waker in first.chain(self.rest) {
+            waker.wake();
+        }
+    }
+}
+
+impl Extend<Waker> for Wakers {
+    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
+        for waker in wakers {
+            match self.first.get_mut(self.len) {
+                Some(place) => {
+                    *place = Some(waker);
+                    self.len += 1;
+                }
+                None => self.rest.push(waker),
+            }
+        }
+    }
+}
+
 /// The wakers of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamWakers {
@@ -16,6 +47,17 @@ pub(crate) struct StreamWakers {
     pub(crate) read: Option<Waker>,
     pub(crate) write: Option<Waker>,
     pub(crate) reply: Option<Waker>,
+}
+
+/// What a task waits for at a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// Bytes, headers, or the end.
+    Read,
+    /// Room, or that everything was sent.
+    Write,
+    /// The SYN_REPLY.
+    Reply,
 }
 
 /// A table of stream wakers by the index of the key.
@@ -51,6 +93,15 @@ impl WakerTable {
 }
 
 impl StreamWakers {
+    /// Where the waker for a kind of wait goes.
+    pub(crate) fn slot(&mut self, wait: Wait) -> &mut Option<Waker> {
+        match wait {
+            Wait::Read => &mut self.read,
+            Wait::Write => &mut self.write,
+            Wait::Reply => &mut self.reply,
+        }
+    }
+
     fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
         [self.read.take(), self.write.take(), self.reply.take()]
             .into_iter()
@@ -88,8 +139,8 @@ impl WakerList {
     }
 
     /// Hands all over to be woken.
-    pub(crate) fn drain_into(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.append(&mut self.0);
+    pub(crate) fn drain_into(&mut self, wakers: &mut Wakers) {
+        wakers.extend(self.0.drain(..));
     }
 }
 
@@ -173,10 +224,10 @@ impl SlotQueue {
     }
 
     /// Wakes all: no slot will ever be free.
-    pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn wake_all(&mut self, wakers: &mut Wakers) {
         for token in self.order.drain(..) {
             if let Some(SlotState::Waiting(waker)) = self.waiters.get(token) {
-                wakers.push(waker.clone());
+                wakers.extend([waker.clone()]);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The body of every message that comes out of this crate, and of every app that serves several protocols.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
 
 use super::BoxError;
 use super::message::trailers_from_block;
@@ -43,13 +45,21 @@ impl Body {
     }
 
     /// Any body in a box, for example hyper's `Incoming`, so that one `Service<Request<spdy::Body>>` serves every
-    /// protocol.
+    /// protocol. A `Body` is left as it is.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Self(Kind::Boxed(Box::pin(MapError(Box::pin(body)))))
+        let mut body = Some(body);
+        let any: &mut dyn Any = &mut body;
+        if let Some(ours) = any.downcast_mut::<Option<Self>>().and_then(Option::take) {
+            return ours;
+        }
+        match body {
+            Some(body) => Self(Kind::Boxed(Box::pin(MapError { body }))),
+            None => Self::empty(),
+        }
     }
 
     pub(crate) fn stream(body: StreamBody) -> Self {
@@ -142,8 +152,13 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A body whose error becomes ours.
-struct MapError<B>(Pin<Box<B>>);
+pin_project! {
+    /// A body whose error becomes ours.
+    struct MapError<B> {
+        #[pin]
+        body: B,
+    }
+}
 
 impl<B> http_body::Body for MapError<B>
 where
@@ -154,19 +169,19 @@ where
     type Error = Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let frame = ready!(self.0.as_mut().poll_frame(cx));
+        let frame = ready!(self.project().body.poll_frame(cx));
         Poll::Ready(frame.map(|frame| frame.map_err(into_error)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::frame::{ResetStatus, Role};
 use crate::http::body::{Body, Side, StreamBody, Verdict};
 use crate::http::message::{BadRequest, request_from_block};
 use crate::http::{BoxError, StripWarning};
-use crate::session::{Accepted, Config, with_options};
+use crate::session::{Accepted, Config};
 use crate::stream::{RecvStream, SendStream, Session};
 
 /// How many requests are taken from the session under one lock.
@@ -32,21 +32,7 @@ pub struct Builder<E> {
     clock: Arc<dyn Clock>,
 }
 
-macro_rules! builder_setters {
-    ($( $(#[$doc:meta])* $name:ident($arg:ident : $ty:ty) { $field:ident = $value:expr } )*) => {
-        impl<E> Builder<E> {
-            $(
-                $(#[$doc])*
-                pub fn $name(&mut self, $arg: $ty) -> &mut Self {
-                    self.config.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-with_options!(builder_setters);
+crate::rt::builder_setters!($ [impl<E> Builder<E>]);
 
 impl<E> Builder<E> {
     /// The defaults of [`Config::server`]; each request runs as one task on `exec`.
@@ -54,7 +40,7 @@ impl<E> Builder<E> {
         Self {
             exec,
             config: Config::server(),
-            clock: Arc::new(TokioClock),
+            clock: Arc::new(TokioClock::new()),
         }
     }
 
@@ -64,7 +50,7 @@ impl<E> Builder<E> {
         self
     }
 
-    /// Where time comes from. Default: tokio's, which needs a runtime with its time driver enabled.
+    /// Where time comes from. Default: tokio's; a runtime without its time driver has no time-outs.
     pub fn timer<T>(&mut self, timer: T) -> &mut Self
     where
         T: Timer + Send + Sync + 'static,

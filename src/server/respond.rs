@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -30,6 +31,31 @@ fn date() -> HeaderValue {
     DATE.with_borrow_mut(|date| date.get(SystemTime::now()).clone())
 }
 
+/// Wakes a task when the stream ends that it answers. Its state can be seen without the lock of the session, so that a
+/// service that is polled often costs none.
+struct EndWatch {
+    task: Waker,
+    fired: AtomicBool,
+}
+
+impl Wake for EndWatch {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // First: the task must not find the watch intact.
+        self.fired.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
+}
+
+impl EndWatch {
+    fn still_wakes(&self, waker: &Waker) -> bool {
+        !self.fired.load(Ordering::Acquire) && self.task.will_wake(waker)
+    }
+}
+
 /// The answering end of a request; dropped without an answer, it resets the stream.
 pub(crate) struct Responder {
     send: Option<SendStream>,
@@ -37,6 +63,8 @@ pub(crate) struct Responder {
     verdict: Option<Arc<Verdict>>,
     warning: Arc<StripWarning>,
     span: Span,
+    /// What is registered at the session, which owns it: a task must not own its own waker.
+    watch: Weak<EndWatch>,
 }
 
 impl Responder {
@@ -47,6 +75,7 @@ impl Responder {
             verdict: None,
             warning,
             span,
+            watch: Weak::new(),
         }
     }
 
@@ -93,12 +122,21 @@ impl Responder {
 
     /// Resolves when the peer has ended the stream, so that nobody waits for the answer any more.
     fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.send {
-            Some(send) => match send.watch_end(cx) {
-                Ok(()) => Poll::Pending,
-                Err(_) => Poll::Ready(()),
-            },
-            None => Poll::Ready(()),
+        let Some(send) = &mut self.send else {
+            return Poll::Ready(());
+        };
+        let watch = self.watch.upgrade();
+        if watch.is_some_and(|watch| watch.still_wakes(cx.waker())) {
+            return Poll::Pending;
+        }
+        let watch = Arc::new(EndWatch {
+            task: cx.waker().clone(),
+            fired: AtomicBool::new(false),
+        });
+        self.watch = Arc::downgrade(&watch);
+        match send.watch_end(&mut Context::from_waker(&Waker::from(watch))) {
+            Ok(()) => Poll::Pending,
+            Err(_) => Poll::Ready(()),
         }
     }
 

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
 use super::{Builder, Listener};
@@ -151,7 +151,7 @@ where
             tokio::select! {
                 () = &mut signal => break,
                 // Ended ones are taken out, so that the set holds live ones only.
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => note_panic(ended),
                 (io, address) = self.listener.accept() => {
                     let peer = format!("{address:?}");
                     // A maker that takes its time must not hold up the shutdown.
@@ -193,7 +193,11 @@ where
         }
         drop(self.listener);
         drop(stop);
-        let drained = async { while connections.join_next().await.is_some() {} };
+        let drained = async {
+            while let Some(ended) = connections.join_next().await {
+                note_panic(ended);
+            }
+        };
         match self.drain_timeout {
             None => {
                 drained.await;
@@ -205,6 +209,16 @@ where
                     .await
                     .map_err(|_| Error::timeout(Timeout::Drain))
             }
+        }
+    }
+}
+
+/// Says that the task of a connection has panicked: a transport, or something else that is not ours, did. Services
+/// have their own guard.
+fn note_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        if error.is_panic() {
+            tracing::error!(%error, "the task of a connection has panicked; the connection is lost");
         }
     }
 }

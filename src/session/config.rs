@@ -217,7 +217,9 @@ macro_rules! with_options {
             /// How header blocks are compressed. Default: `Level(1)` for servers, `Off` for clients, whose
             /// requests a shared compression context could betray (CRIME).
             header_compression(compression: $crate::headers::HeaderCompression) { header_compression = compression }
-            /// Sends a PING when nothing was received for this long; `None` never does. Default: `None`.
+            /// Sends a PING when nothing was received for this long; `None` never does. A PING cannot pass output
+            /// that the transport does not take: without a [`write_timeout`](Self::write_timeout) of its own, a
+            /// session with keep-alive has one of this interval plus the keep-alive time-out. Default: `None`.
             keep_alive_interval(interval: impl Into<Option<std::time::Duration>>) {
                 keep_alive_interval = interval.into()
             }
@@ -230,7 +232,7 @@ macro_rules! with_options {
             /// Default: `None`.
             idle_timeout(timeout: impl Into<Option<std::time::Duration>>) { idle_timeout = timeout.into() }
             /// Ends the session when there is something to write and the transport takes nothing for this long;
-            /// `None` waits for ever. Default: `None`.
+            /// `None` waits for ever, or with keep-alive for its interval plus its time-out. Default: `None`.
             write_timeout(timeout: impl Into<Option<std::time::Duration>>) { write_timeout = timeout.into() }
             /// Sends nothing before the first byte of the peer has arrived: Kubernetes clients lose what is sent
             /// right behind a 101 response. Default: no.

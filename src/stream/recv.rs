@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::conn::Shared;
+use crate::conn::{Shared, Wait};
 use crate::error::Result;
 use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
@@ -57,7 +57,7 @@ impl RecvStream {
     pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<HeaderBlock>> {
         let key = self.key;
         self.shared
-            .poll_reply(cx, key, |session| session.take_reply(key))
+            .poll_stream(cx, key, Wait::Reply, |session| session.take_reply(key))
     }
 
     /// The next bytes, as they arrived; `None` is the end of the peer's direction.
@@ -80,12 +80,13 @@ impl RecvStream {
 
     fn poll_data_max(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Option<Bytes>>> {
         let key = self.key;
-        self.shared
-            .poll_read(cx, key, |session| match session.read(key, max)? {
+        self.shared.poll_stream(cx, key, Wait::Read, |session| {
+            match session.read(key, max)? {
                 Read::Data(bytes) => Ok(Some(Some(bytes))),
                 Read::End => Ok(Some(None)),
                 Read::Blocked => Ok(None),
-            })
+            }
+        })
     }
 
     /// Waits for the next HEADERS of the peer; `None` means that no more will come. Bytes that arrive meanwhile wait
@@ -107,7 +108,7 @@ impl RecvStream {
     pub fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderBlock>>> {
         let key = self.key;
         self.shared
-            .poll_read(cx, key, |session| session.poll_headers(key))
+            .poll_stream(cx, key, Wait::Read, |session| session.poll_headers(key))
     }
 
     /// HEADERS of the peer that have arrived and were not taken, the oldest first. After the end of the data,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::conn::Shared;
+use crate::conn::{Shared, Wait};
 use crate::error::Result;
 use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
@@ -56,7 +56,7 @@ impl SendStream {
     /// Why nothing more can be written.
     pub fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let key = self.key;
-        self.shared.poll_write(cx, key, |session| {
+        self.shared.poll_stream(cx, key, Wait::Write, |session| {
             let capacity = session.poll_capacity(key)?;
             Ok((capacity > 0).then_some(capacity))
         })
@@ -79,7 +79,7 @@ impl SendStream {
     /// Queues the chunk if there is room. One lock for both.
     fn poll_send(&self, cx: &mut Context<'_>, chunk: &mut Option<Bytes>) -> Poll<Result<()>> {
         let key = self.key;
-        self.shared.poll_write(cx, key, |session| {
+        self.shared.poll_stream(cx, key, Wait::Write, |session| {
             if session.poll_capacity(key)? == 0 {
                 return Ok(None);
             }
@@ -90,10 +90,10 @@ impl SendStream {
 
     /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
     /// One lock for both.
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn send_and_poll(&mut self, cx: &mut Context<'_>, chunk: Bytes) -> Result<Poll<()>> {
         let key = self.key;
-        let room = self.shared.poll_write(cx, key, |session| {
+        let room = self.shared.poll_stream(cx, key, Wait::Write, |session| {
             session.write(key, chunk)?;
             Ok((session.poll_capacity(key)? > 0).then_some(()))
         });
@@ -104,7 +104,7 @@ impl SendStream {
     }
 
     /// Answers with SYN_REPLY and queues the first chunk, all under one lock; `fin` ends our direction.
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn respond(&mut self, reply: HeaderBlock, chunk: Bytes, fin: bool) -> Result<()> {
         self.with(|session, key| {
             session.reply(key, reply, fin && chunk.is_empty())?;
@@ -116,7 +116,7 @@ impl SendStream {
     }
 
     /// Queues the last chunk and ends our direction, so that FIN rides on it.
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
         self.with(|session, key| {
             if !chunk.is_empty() {
@@ -131,10 +131,10 @@ impl SendStream {
     /// # Errors
     ///
     /// Why nothing more can be written, if it ended already.
-    #[allow(dead_code, reason = "used by the layers above")]
+    #[cfg(feature = "http")]
     pub(crate) fn watch_end(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let key = self.key;
-        let watched = self.shared.poll_write(cx, key, |session| {
+        let watched = self.shared.poll_stream(cx, key, Wait::Write, |session| {
             session.watch_end(key)?;
             Ok(None::<()>)
         });
@@ -205,7 +205,7 @@ impl AsyncWrite for SendStream {
             return Poll::Ready(Ok(0));
         }
         let key = self.key;
-        let written = self.shared.poll_write(cx, key, |session| {
+        let written = self.shared.poll_stream(cx, key, Wait::Write, |session| {
             let n = session.write_slice(key, buf)?;
             Ok((n > 0).then_some(n))
         });
@@ -215,7 +215,7 @@ impl AsyncWrite for SendStream {
     /// Waits until what was written has been handed to the transport.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let key = self.key;
-        let flushed = self.shared.poll_write(cx, key, |session| {
+        let flushed = self.shared.poll_stream(cx, key, Wait::Write, |session| {
             Ok(session.poll_flushed(key)?.then_some(()))
         });
         flushed.map_err(Into::into)
@@ -224,7 +224,7 @@ impl AsyncWrite for SendStream {
     /// Half-closes: FIN behind what was written; waits until it has been handed to the transport.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let key = self.key;
-        let finished = self.shared.poll_write(cx, key, |session| {
+        let finished = self.shared.poll_stream(cx, key, Wait::Write, |session| {
             session.finish(key)?;
             Ok(session.poll_finished(key)?.then_some(()))
         });

@@ -261,3 +261,45 @@ async fn a_write_that_fails_after_any_number_of_bytes_ends_every_wait() {
         }
     }
 }
+
+/// A server that has written its last stream and wants to close, with most of the bytes still on their way.
+async fn closing_with_unsent_bytes(config: Config) -> (Driver, Peer) {
+    let (session, driver, mut peer) = ready_server(config).await;
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    peer.send(data(1, "").fin()).await;
+    peer.wire().set_out_capacity(1000);
+    stream.write_all(&[7; 60_000]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    drop(stream);
+    drop(session);
+    settle().await;
+    assert!(!driver.is_finished());
+    (driver, peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_streams_that_are_lost_at_the_close_are_an_error() {
+    let (driver, peer) = closing_with_unsent_bytes(Config::server()).await;
+    peer.fail(ErrorKind::ConnectionReset);
+    assert!(outcome(driver).await.unwrap_err().is_io());
+
+    let config = Config::server().write_timeout(Duration::from_secs(5));
+    let (driver, _peer) = closing_with_unsent_bytes(config).await;
+    let error = outcome(driver).await.unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Write));
+
+    let (driver, mut peer) = closing_with_unsent_bytes(Config::server()).await;
+    peer.expect_all(1, 60_000).await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_go_away_that_is_lost_at_the_close_is_no_error() {
+    let (session, driver, peer) = ready_server(Config::server()).await;
+    peer.wire().fail_writes(ErrorKind::BrokenPipe);
+    drop(session);
+    settle().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}

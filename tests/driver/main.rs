@@ -12,6 +12,7 @@ mod flow_control;
 mod foreign;
 mod graceful_end;
 mod lost_transport;
+mod no_timers;
 mod stalls;
 #[path = "../support/mod.rs"]
 mod support;

@@ -106,6 +106,28 @@ async fn keep_alive_holds_still_while_we_do_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keep_alive_sees_a_dead_peer_behind_output_that_is_stuck() {
+    let config = Config::client()
+        .keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5));
+    let (session, driver, mut peer) = ready_client(config).await;
+    let mut stream = open(&session).await;
+    peer.expect(syn_stream(1)).await;
+    peer.wire().set_out_capacity(100);
+    for id in [0, 1] {
+        peer.send(window_update(id, 1 << 20)).await;
+    }
+    let start = Instant::now();
+    // So much that the PING is not even encoded.
+    let write = stream.write_all(&[0; 400_000]);
+    let error = within("write", write).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(start.elapsed().as_secs(), 15);
+    let error = outcome(driver).await.unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Write));
+}
+
+#[tokio::test(start_paused = true)]
 async fn keep_alive_spares_a_peer_that_reads_slowly() {
     let config = Config::client()
         .keep_alive_interval(Duration::from_secs(10))

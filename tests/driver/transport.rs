@@ -1,5 +1,7 @@
 //! The transport.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -106,6 +108,31 @@ async fn ping_measures_the_round_trip_and_forgets_when_dropped() {
     let ((first, second), ()) = within("pings", async { tokio::join!(both, answer) }).await;
     assert_eq!(first.unwrap(), Duration::from_millis(100));
     assert_eq!(second.unwrap(), Duration::from_millis(70));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_does_not_wake_itself() {
+    let (session, connection, mut peer) = server(Config::server());
+    let connection = watched(connection);
+    let polls = connection.counter();
+    spawn(connection);
+    peer.expect_preface().await;
+    settle().await;
+    let before = polls.load(Ordering::SeqCst);
+    for i in 0..100 {
+        peer.send(ping(2 * i + 1)).await;
+        peer.expect(ping(2 * i + 1)).await;
+        settle().await;
+    }
+    let polled = polls.load(Ordering::SeqCst) - before;
+    assert_eq!(polled, 100, "polls for 100 PINGs");
+    // It still is woken by others.
+    let ask = spawn(async move { session.ping().await });
+    let Some(Frame::Ping(id)) = within("PING", peer.recv()).await else {
+        panic!("no PING");
+    };
+    peer.send(ping(id)).await;
+    within("ping", ask).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -224,3 +224,26 @@ async fn payloads_are_dropped_where_the_session_can_be_used() {
     settle().await;
     assert_eq!(dropped.load(std::sync::atomic::Ordering::Relaxed), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_accept_that_moves_between_tasks_leaves_no_waker_behind() {
+    struct Task;
+    impl std::task::Wake for Task {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+
+    let (session, _connection, _peer) = server(Config::server());
+    let tasks: Vec<_> = (0..10).map(|_| std::sync::Arc::new(Task)).collect();
+    let mut accept = Box::pin(session.accept());
+    for task in &tasks {
+        let waker = std::task::Waker::from(std::sync::Arc::clone(task));
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(accept.as_mut().poll(&mut cx).is_pending());
+    }
+    let held = |task: &std::sync::Arc<Task>| std::sync::Arc::strong_count(task) - 1;
+    let (last, earlier) = tasks.split_last().unwrap();
+    assert!(held(last) > 0);
+    assert!(earlier.iter().all(|task| held(task) == 0));
+    drop(accept);
+    assert_eq!(held(last), 0);
+}

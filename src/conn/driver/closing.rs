@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::Buf as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Driver, Progress};
-use crate::error::Result;
+use crate::error::{Error, Result, Timeout};
 
 /// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
 /// would make TCP destroy what the peer has not read yet.
@@ -43,17 +43,20 @@ where
             } else {
                 self.stall_deadline()
             };
-            if flooded {
+            let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
+            // Without timers nothing would end the wait for a peer that takes no last words.
+            let expired = failed && self.timer.is_missing();
+            let passed = deadline.is_some_and(|deadline| deadline <= self.shared.now());
+            if flooded && !expired && !passed {
                 // There is more to discard: let others run, then go on, but not beyond the deadline.
-                if deadline.is_none_or(|deadline| deadline > self.shared.now()) {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-            } else {
-                ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            if deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
-                self.output.advance(self.output.remaining());
+            if !expired && !passed {
+                ready!(fired);
+            }
+            if expired || deadline.is_some_and(|deadline| deadline <= self.shared.now()) {
+                self.discard_output(&Error::timeout(Timeout::Write));
                 self.at_eof = true;
                 return Poll::Ready(Ok(()));
             }
@@ -80,7 +83,12 @@ where
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(());
             }
-            ready!(self.timer.poll(cx, deadline, &**self.shared.clock()));
+            let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
+            if self.timer.is_missing() {
+                // What was there to be discarded has been; nothing would end a wait for more.
+                return Poll::Ready(());
+            }
+            ready!(fired);
         }
     }
 }
