@@ -226,7 +226,8 @@ struct Target {
 /// `:protocol`), and a front that understood it would have judged another request than the service gets.
 pub(crate) fn request_from_block(block: &HeaderBlock) -> Result<RequestHead, BadRequest> {
     let mut target = Target::default();
-    let mut fields = FieldReader::new(Kind::Request, block.len())?;
+    // All but method, path, version and scheme: a slot of a header map takes a hundred bytes, used or not.
+    let mut fields = FieldReader::new(Kind::Request, block.len().saturating_sub(4))?;
     for (name, value) in block.iter_bytes() {
         if !name.starts_with(':') {
             fields.add(name, value)?;

@@ -104,7 +104,8 @@ pub(crate) fn response_from_block(block: &HeaderBlock) -> Result<ReceivedRespons
         return Ok(ReceivedResponse::Interim(status));
     }
 
-    let mut fields = FieldReader::new(Kind::Response, block.len())?;
+    // All but status and version.
+    let mut fields = FieldReader::new(Kind::Response, block.len().saturating_sub(2))?;
     for (name, value) in block.iter_bytes() {
         if !name.starts_with(':') {
             fields.add(name, value)?;
