@@ -119,7 +119,8 @@ async fn unread_body(frame: usize, total: usize) {
         most = most.max(baseline.grown());
     }
     println!("{frame}-byte frames: at most {most} bytes held while {read} were read");
-    let bound = 2 * window + 64 * KIB + FIXED;
+    // The queue of the stream, and the read buffer of the connection that fills it.
+    let bound = 2 * window + 72 * KIB + 64 * KIB + FIXED;
     assert!(most <= bound, "{most} bytes held, {bound} allowed");
     assert_eq!(session.unread_bytes(), sent - read);
     drop(stream);
@@ -278,7 +279,8 @@ fn ten_thousand_streams_opened_and_reset_leave_nothing() {
         }
         let grown = after_warm_up.unwrap().grown();
         println!("9,000 streams opened and reset by either side left {grown} bytes");
-        assert!(grown <= 4 * KIB, "{grown} bytes grown");
+        // The read buffer, of 8 KiB, may be there or not.
+        assert!(grown <= 12 * KIB, "{grown} bytes grown");
         assert_eq!(session.stream_count(), 0);
         drop(session);
         peer.close();
