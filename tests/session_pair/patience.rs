@@ -124,6 +124,7 @@ fn what_the_application_gives_in_vain_is_not_dropped_in_the_session() {
     let mut peer = Solo::server();
     let key = peer.accepted(1, false);
     peer.session.reply(key, response(), false).unwrap();
+    peer.session.write(key, vec![1; 10].into()).unwrap();
     drop(peer.session.take_graveyard());
     peer.session.write(key, vec![1; 10].into()).unwrap();
     assert_eq!(
