@@ -55,8 +55,17 @@ pub mod client;
 #[cfg(feature = "stream")]
 pub mod conn;
 #[cfg(feature = "http")]
+#[cfg_attr(
+    not(all(feature = "server", feature = "client")),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "the mapping is whole; each side uses its half"
+    )
+)]
 mod http;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "server", feature = "client"))]
 mod rt;
 #[cfg(feature = "server")]
 pub mod server;

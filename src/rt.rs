@@ -1,12 +1,10 @@
 //! hyper's runtime traits, adapted to what the lower layers take.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::rt::{Executor, Timer};
+use hyper::rt::Timer;
 
 use crate::conn::{Clock, Sleep};
 
@@ -34,32 +32,6 @@ impl<T: Timer + Send + Sync + 'static> Clock for TimerClock<T> {
 impl<T> fmt::Debug for TimerClock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TimerClock")
-    }
-}
-
-/// A task of the client: what is left of an upload when its response has arrived.
-pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// An executor without its type, for tasks that are spawned seldom.
-#[derive(Clone)]
-pub(crate) struct Spawner(Arc<dyn Fn(BoxTask) + Send + Sync>);
-
-impl Spawner {
-    pub(crate) fn new<E>(exec: E) -> Self
-    where
-        E: Executor<BoxTask> + Send + Sync + 'static,
-    {
-        Self(Arc::new(move |task| exec.execute(task)))
-    }
-
-    pub(crate) fn spawn(&self, task: BoxTask) {
-        (self.0)(task);
-    }
-}
-
-impl fmt::Debug for Spawner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Spawner")
     }
 }
 

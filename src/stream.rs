@@ -98,7 +98,7 @@ impl Session {
         Self { shared }
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "server", feature = "client"))]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

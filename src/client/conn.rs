@@ -8,10 +8,11 @@ use hyper::rt::{Executor, Read, Timer, Write};
 use hyper_util::rt::TokioIo;
 
 use super::request::SendRequest;
+use super::spawn::{BoxTask, Spawner};
 use crate::conn::{Clock, Driver, TokioClock, handshake as conn_handshake};
 use crate::error::Result;
 use crate::frame::Role;
-use crate::rt::{BoxTask, Spawner};
+
 use crate::session::Config;
 use crate::stream::Session;
 

@@ -27,8 +27,9 @@
 mod conn;
 mod request;
 mod response;
+mod spawn;
 
 pub use self::conn::{Builder, Connection, handshake};
 pub use self::request::{SendRequest, TrySendError};
 pub use self::response::{ResponseFuture, TryResponseFuture};
-pub use crate::rt::BoxTask;
+pub use self::spawn::BoxTask;

@@ -11,10 +11,10 @@ use tower_service::Service;
 use tracing::Span;
 
 use super::response::{ResponseFuture, TryResponseFuture};
+use super::spawn::Spawner;
 use crate::conn::{Shared, Stats};
 use crate::error::{Error, Result};
 use crate::http::{Body, BoxError, StripWarning, Tunnel};
-use crate::rt::Spawner;
 use crate::stream::{Session, Slot, SlotWait};
 
 /// Sends requests on a client connection.
@@ -282,7 +282,7 @@ impl<R> std::error::Error for TrySendError<R> {
 }
 
 /// A future, boxed: what an upload becomes when it outlives its response future.
-pub(super) fn detach<F>(upload: F) -> crate::rt::BoxTask
+pub(super) fn detach<F>(upload: F) -> super::spawn::BoxTask
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {

@@ -264,5 +264,5 @@ macro_rules! config_setters {
 
 with_options!(config_setters);
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use with_options;

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use self::config::with_options;
 pub use self::config::{Config, FlowControl, Overflow};
 pub use self::inspect::Inspection;

@@ -1,0 +1,32 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::rt::Executor;
+
+/// A task of the client: what is left of an upload when its response has arrived.
+pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An executor without its type, for tasks that are spawned seldom.
+#[derive(Clone)]
+pub(crate) struct Spawner(Arc<dyn Fn(BoxTask) + Send + Sync>);
+
+impl Spawner {
+    pub(crate) fn new<E>(exec: E) -> Self
+    where
+        E: Executor<BoxTask> + Send + Sync + 'static,
+    {
+        Self(Arc::new(move |task| exec.execute(task)))
+    }
+
+    pub(crate) fn spawn(&self, task: BoxTask) {
+        (self.0)(task);
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spawner")
+    }
+}
