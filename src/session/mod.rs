@@ -10,6 +10,7 @@ mod control;
 mod credit;
 mod inspect;
 mod limits;
+mod options;
 mod ping;
 mod queue;
 mod receive;
@@ -31,8 +32,9 @@ use bytes::Bytes;
 pub(crate) use self::config::with_options;
 pub use self::config::{Config, FlowControl, Overflow};
 pub use self::inspect::Inspection;
+pub use self::options::OpenOptions;
 pub use self::store::Key;
-pub use self::user::{Accepted, OpenOptions, Read, Reservation};
+pub use self::user::{Accepted, Read, Reservation};
 
 use self::budget::Budgets;
 use self::control::{Control, ControlQueue};

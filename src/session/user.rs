@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Session;
 use super::limits::beyond_guaranteed;
+use super::options::OpenOptions;
 use super::ping::Purpose;
 use super::store::Key;
 use super::stream::{Finish, Mark, Opener, Place, Stream};
@@ -17,56 +18,6 @@ const MAX_WAITING: usize = 100;
 
 /// How many HEADERS frames may be queued on one stream.
 const MAX_MARKS: usize = 64;
-
-/// How a stream is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OpenOptions {
-    /// Default: 0, the highest.
-    pub priority: Priority,
-    /// End our direction with the SYN_STREAM. Default: no.
-    pub fin: bool,
-    /// The peer sends nothing on the stream, not even a SYN_REPLY. Default: no.
-    pub unidirectional: bool,
-    /// The stream that this one belongs to. Default: none.
-    pub associated: Option<StreamId>,
-}
-
-impl OpenOptions {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the priority.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// Ends our direction with the SYN_STREAM: the stream carries no bytes from us.
-    #[must_use]
-    pub fn fin(mut self, fin: bool) -> Self {
-        self.fin = fin;
-        self
-    }
-
-    /// Opens a stream on which the peer sends nothing.
-    #[must_use]
-    pub fn unidirectional(mut self, unidirectional: bool) -> Self {
-        self.unidirectional = unidirectional;
-        self
-    }
-
-    /// Names the stream that this one belongs to.
-    #[must_use]
-    pub fn associated(mut self, id: StreamId) -> Self {
-        self.associated = Some(id);
-        self
-    }
-}
 
 /// A stream of the peer, handed to the application.
 #[derive(Debug)]
@@ -244,15 +195,26 @@ impl Session {
     /// # Errors
     ///
     /// Why nothing more can be written.
-    pub fn write(&mut self, key: Key, payload: Bytes) -> Result<(), Error> {
-        if let Err(error) = self.writable(key) {
+    pub fn write(&mut self, key: Key, mut payload: Bytes) -> Result<(), Error> {
+        let result = self.write_from(key, &mut payload);
+        if !payload.is_empty() {
             self.graveyard.push(payload);
-            return Err(error);
         }
-        let mut copied = None;
-        let result = self.enqueue(key, |stream| copied = stream.send.queue.push_owned(payload));
-        self.graveyard.extend(copied);
         result
+    }
+
+    /// As [`write`](Self::write); what is refused, or only copied, stays with the caller, to be dropped outside of its
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written.
+    pub fn write_from(&mut self, key: Key, payload: &mut Bytes) -> Result<(), Error> {
+        self.writable(key)?;
+        self.enqueue(key, |stream| {
+            let whole = std::mem::take(payload);
+            *payload = stream.send.queue.push_owned(whole).unwrap_or_default();
+        })
     }
 
     /// Queues a copy of bytes, at most as many as there is room for, and says how many; 0 as in

@@ -83,7 +83,9 @@ impl SendStream {
             if session.poll_capacity(key)? == 0 {
                 return Ok(None);
             }
-            session.write(key, chunk.take().unwrap_or_default())?;
+            if let Some(chunk) = chunk {
+                session.write_from(key, chunk)?;
+            }
             Ok(Some(()))
         })
     }
@@ -91,10 +93,14 @@ impl SendStream {
     /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
     /// One lock for both.
     #[cfg(feature = "http")]
-    pub(crate) fn send_and_poll(&mut self, cx: &mut Context<'_>, chunk: Bytes) -> Result<Poll<()>> {
+    pub(crate) fn send_and_poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut chunk: Bytes,
+    ) -> Result<Poll<()>> {
         let key = self.key;
         let room = self.shared.poll_stream(cx, key, Wait::Write, |session| {
-            session.write(key, chunk)?;
+            session.write_from(key, &mut chunk)?;
             Ok((session.poll_capacity(key)? > 0).then_some(()))
         });
         match room {
@@ -105,11 +111,16 @@ impl SendStream {
 
     /// Answers with SYN_REPLY and queues the first chunk, all under one lock; `fin` ends our direction.
     #[cfg(feature = "http")]
-    pub(crate) fn respond(&mut self, reply: HeaderBlock, chunk: Bytes, fin: bool) -> Result<()> {
+    pub(crate) fn respond(
+        &mut self,
+        reply: HeaderBlock,
+        mut chunk: Bytes,
+        fin: bool,
+    ) -> Result<()> {
         self.with(|session, key| {
             session.reply(key, reply, fin && chunk.is_empty())?;
             if !chunk.is_empty() {
-                session.write(key, chunk)?;
+                session.write_from(key, &mut chunk)?;
             }
             if fin { session.finish(key) } else { Ok(()) }
         })
@@ -117,10 +128,10 @@ impl SendStream {
 
     /// Queues the last chunk and ends our direction, so that FIN rides on it.
     #[cfg(feature = "http")]
-    pub(crate) fn send_last(&mut self, chunk: Bytes) -> Result<()> {
+    pub(crate) fn send_last(&mut self, mut chunk: Bytes) -> Result<()> {
         self.with(|session, key| {
             if !chunk.is_empty() {
-                session.write(key, chunk)?;
+                session.write_from(key, &mut chunk)?;
             }
             session.finish(key)
         })
