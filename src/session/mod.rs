@@ -99,8 +99,10 @@ pub enum Event {
 /// After any call of B or C there may be something to send and there may be events: poll again.
 /// [`has_output`](Self::has_output) tells the first in O(1).
 ///
-/// Time is an argument, read once per batch. Every method is O(1) in the number of open streams, except a
-/// SETTINGS frame that changes the initial window, and the end of the session.
+/// Time is an argument, read once per batch. What happens for each frame of a stream is O(1) in the number of open
+/// streams. What concerns all of them looks at all: SETTINGS that change the initial window or lower the stream limit,
+/// a GOAWAY that lowers last-good-stream-id, the start of a shutdown, the end of the session, and the search for the
+/// largest unread stream when the limit of the connection is reached.
 ///
 /// Invariants, asserted by the property tests:
 ///

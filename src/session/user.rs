@@ -141,11 +141,7 @@ impl Session {
     ///
     /// The stream's own error if it ended, or a user error if it was replied to already or needs no reply.
     pub fn reply(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
-        if let Some(error) = self.refuses_block(&headers) {
-            self.graveyard.push(headers.into_plain());
-            return Err(error);
-        }
-        let stream = match self.repliable(key) {
+        let stream = match self.repliable(key, &headers) {
             Ok(stream) => stream,
             Err(error) => {
                 self.graveyard.push(headers.into_plain());
@@ -247,11 +243,7 @@ impl Session {
     ///
     /// Why nothing more can be written, or a user error when 64 HEADERS are queued on the stream.
     pub fn send_headers(&mut self, key: Key, headers: HeaderBlock, fin: bool) -> Result<(), Error> {
-        if let Some(error) = self.refuses_block(&headers) {
-            self.graveyard.push(headers.into_plain());
-            return Err(error);
-        }
-        let stream = match self.markable(key) {
+        let stream = match self.markable(key, &headers) {
             Ok(stream) => stream,
             Err(error) => {
                 self.graveyard.push(headers.into_plain());
@@ -522,7 +514,10 @@ impl Session {
     }
 
     /// A stream of the peer that waits for its SYN_REPLY.
-    fn repliable(&mut self, key: Key) -> Result<&mut Stream, Error> {
+    fn repliable(&mut self, key: Key, headers: &HeaderBlock) -> Result<&mut Stream, Error> {
+        if let Some(error) = self.refuses_block(headers) {
+            return Err(error);
+        }
         let stream = self.live(key)?;
         if stream.own || stream.opener.is_some() || stream.state.send_reply().is_none() {
             return Err(Error::user(
@@ -533,7 +528,10 @@ impl Session {
     }
 
     /// A stream that takes another HEADERS frame.
-    fn markable(&mut self, key: Key) -> Result<&mut Stream, Error> {
+    fn markable(&mut self, key: Key, headers: &HeaderBlock) -> Result<&mut Stream, Error> {
+        if let Some(error) = self.refuses_block(headers) {
+            return Err(error);
+        }
         let stream = self.writable(key)?;
         if stream.send.marks.len() >= MAX_MARKS {
             return Err(Error::user(
