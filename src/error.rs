@@ -34,6 +34,10 @@ pub enum Timeout {
     Write,
     /// Streams were still open when the drain time-out of a graceful shutdown expired.
     Drain,
+    /// The first bytes of a connection, which tell its protocol, did not arrive in time.
+    Detect,
+    /// A TLS handshake took too long.
+    TlsHandshake,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,18 @@ enum Kind {
     Canceled,
     User,
     Body,
+    /// No connection came about.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    Connect,
+    /// TLS failed; whether it was for the peer's certificate.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    Tls { certificate: bool },
+    /// The peer speaks another protocol than was expected.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    Negotiation,
+    /// An exchange over HTTP/1.1 or HTTP/2 failed.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    Http,
 }
 
 #[derive(Debug)]
@@ -131,6 +147,10 @@ impl Error {
             Timeout::KeepAlive => "the peer answered no PING within the keep-alive time-out",
             Timeout::Write => "nothing could be written to the transport within the write time-out",
             Timeout::Drain => "streams were still open when the drain time-out expired",
+            Timeout::Detect => {
+                "the peer has not sent the bytes that tell SPDY, HTTP/1.1 and HTTP/2 apart"
+            }
+            Timeout::TlsHandshake => "the TLS handshake was not finished in time",
         };
         Self::new(Kind::Timeout(which), detail)
     }
@@ -164,6 +184,43 @@ impl Error {
     #[allow(dead_code, reason = "used by the layers above the core")]
     pub(crate) fn body(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
         Self::with_cause(Kind::Body, detail, cause)
+    }
+
+    /// No connection came about: `detail` says to what.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn connect(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self::with_cause(Kind::Connect, detail, cause)
+    }
+
+    /// TLS failed, because of the peer's `certificate` or for another reason.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn tls(
+        certificate: bool,
+        detail: impl Into<Cow<'static, str>>,
+        cause: impl Into<Cause>,
+    ) -> Self {
+        Self::with_cause(Kind::Tls { certificate }, detail, cause)
+    }
+
+    /// The peer speaks another protocol than was expected: `detail` says what was expected and what came.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn negotiation(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Negotiation, detail)
+    }
+
+    /// As [`Error::negotiation`], with the error that shows it.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn negotiation_cause(
+        detail: impl Into<Cow<'static, str>>,
+        cause: impl Into<Cause>,
+    ) -> Self {
+        Self::with_cause(Kind::Negotiation, detail, cause)
+    }
+
+    /// An exchange over HTTP/1.1 or HTTP/2 failed.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn http(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self::with_cause(Kind::Http, detail, cause)
     }
 
     /// The transport failed.
@@ -240,6 +297,39 @@ impl Error {
         matches!(self.0.kind, Kind::Body)
     }
 
+    /// No connection came about: name resolution or dialling failed, for the reason in [`source`](StdError::source).
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self.0.kind, Kind::Connect)
+    }
+
+    /// TLS failed, before any SPDY was spoken. A peer that shares no ALPN protocol is
+    /// [`is_negotiation`](Self::is_negotiation) instead.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0.kind, Kind::Tls { .. })
+    }
+
+    /// TLS failed because the peer's certificate was not accepted here: expired, for another name, of an unknown issuer.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self.0.kind, Kind::Tls { certificate: true })
+    }
+
+    /// The peer speaks another protocol than was expected: it chose another one by ALPN, refused the HTTP Upgrade, or
+    /// its first bytes are of no known protocol. The message says what was expected and what came.
+    #[must_use]
+    pub fn is_negotiation(&self) -> bool {
+        matches!(self.0.kind, Kind::Negotiation)
+    }
+
+    /// An exchange over HTTP/1.1 or HTTP/2 failed, where the peer speaks no SPDY; hyper's error is the
+    /// [`source`](StdError::source).
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        matches!(self.0.kind, Kind::Http)
+    }
+
     /// The peer ended the stream, the session or the connection.
     #[must_use]
     pub fn is_remote(&self) -> bool {
@@ -256,7 +346,14 @@ impl Error {
             | Kind::Unprocessed { by }
             | Kind::Closed { by } => Some(by),
             Kind::Canceled => Some(Initiator::User),
-            Kind::Io(_) | Kind::Timeout(_) | Kind::User | Kind::Body => None,
+            Kind::Negotiation => Some(Initiator::Remote),
+            Kind::Io(_)
+            | Kind::Timeout(_)
+            | Kind::User
+            | Kind::Body
+            | Kind::Connect
+            | Kind::Tls { .. }
+            | Kind::Http => None,
         }
     }
 
@@ -325,7 +422,9 @@ impl Error {
                 io::ErrorKind::ConnectionAborted
             }
             Kind::User => io::ErrorKind::InvalidInput,
-            Kind::Canceled | Kind::Body => io::ErrorKind::Other,
+            Kind::Tls { .. } | Kind::Negotiation => io::ErrorKind::InvalidData,
+            Kind::Connect => io::ErrorKind::NotConnected,
+            Kind::Canceled | Kind::Body | Kind::Http => io::ErrorKind::Other,
         };
         io::Error::new(kind, self)
     }
@@ -354,6 +453,11 @@ impl fmt::Display for Error {
             Kind::Canceled => f.write_str("cancelled")?,
             Kind::User => f.write_str("invalid use")?,
             Kind::Body => f.write_str("application error")?,
+            Kind::Connect => f.write_str("no connection")?,
+            Kind::Tls { certificate: true } => f.write_str("certificate not accepted")?,
+            Kind::Tls { certificate: false } => f.write_str("TLS failed")?,
+            Kind::Negotiation => f.write_str("the peer speaks another protocol")?,
+            Kind::Http => f.write_str("HTTP failed")?,
         }
         if self.0.detail.is_empty() {
             return Ok(());

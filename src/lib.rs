@@ -50,6 +50,8 @@ pub mod frame;
 pub mod headers;
 pub mod session;
 
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod alpn;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "stream")]
@@ -72,6 +74,8 @@ pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
 
+#[cfg(any(feature = "server", feature = "client"))]
+pub use self::alpn::NegotiatedAlpn;
 #[cfg(feature = "stream")]
 pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};

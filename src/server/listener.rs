@@ -26,6 +26,13 @@ pub trait Listener: Send + 'static {
     ///
     /// The error of the operating system.
     fn local_addr(&self) -> io::Result<Self::Addr>;
+
+    /// Is told, before the first [`accept`](Self::accept), which protocols are served: their ALPN names, the preferred
+    /// one first. A listener that does TLS offers them, so that no client agrees on a protocol that nobody here
+    /// speaks; others do nothing, which is the default.
+    fn set_protocols(&mut self, alpn: &'static [&'static [u8]]) {
+        let _ = alpn;
+    }
 }
 
 /// Sets TCP_NODELAY: frames are batched here already, and waiting for more would only delay them.
