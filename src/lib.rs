@@ -67,12 +67,16 @@ pub mod conn;
     )
 )]
 mod http;
+#[cfg(feature = "server")]
+mod layer;
 #[cfg(any(feature = "server", feature = "client"))]
 mod rt;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
+#[cfg(feature = "upgrade")]
+pub mod upgrade;
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub use self::alpn::NegotiatedAlpn;
@@ -82,6 +86,8 @@ pub use self::error::{Error, Initiator, Result, Timeout};
 pub use self::headers::HeaderCompression;
 #[cfg(feature = "http")]
 pub use self::http::{Body, PendingTunnel, Tunnel};
+#[cfg(feature = "server")]
+pub use self::layer::{SpdyLayer, SpdyService};
 #[cfg(feature = "server")]
 pub use self::server::{serve, serve_with};
 pub use self::session::{Config, FlowControl, Overflow};

@@ -403,6 +403,12 @@ impl<T> Connection<T> {
             .span()
             .record("peer", tracing::field::display(peer));
     }
+
+    /// Starts a graceful shutdown and returns at once, as [`Session::shutdown`] does; go on polling the connection.
+    pub fn graceful_shutdown(self: Pin<&mut Self>) {
+        // A session that failed needs no shutdown.
+        drop(self.driver.shared().with(|state| state.session.shutdown()));
+    }
 }
 
 impl<T> Future for Connection<T>

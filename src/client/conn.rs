@@ -96,13 +96,9 @@ impl Builder {
             Arc::clone(&self.clock),
         );
         let session = Session::from_shared(shared);
-        let shutdown = Arc::clone(session.shared());
         Ok((
             SendRequest::new(session, self.spawner.clone(), driver.span().clone()),
-            Connection {
-                driver,
-                shared: shutdown,
-            },
+            Connection { driver },
         ))
     }
 }
@@ -114,7 +110,6 @@ impl Builder {
 #[must_use = "nothing moves unless the connection is polled"]
 pub struct Connection<T> {
     driver: Driver<TokioIo<T>>,
-    shared: Arc<crate::conn::Shared>,
 }
 
 impl<T> Connection<T> {
@@ -129,7 +124,7 @@ impl<T> Connection<T> {
     /// fail as retryable, those under way finish.
     pub fn graceful_shutdown(self: Pin<&mut Self>) {
         // A session that failed needs no shutdown.
-        drop(self.shared.with(|state| state.session.shutdown()));
+        drop(self.driver.shared().with(|state| state.session.shutdown()));
     }
 }
 

@@ -543,6 +543,11 @@ impl<T> Driver<T> {
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
+
+    /// The session.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
 }
 
 impl<T> Drop for Driver<T> {

@@ -3,6 +3,8 @@
 pub(crate) mod body;
 pub(crate) mod message;
 pub(crate) mod pipe;
+#[cfg(feature = "upgrade")]
+pub(crate) mod switching;
 mod tunnel;
 
 pub use self::body::Body;

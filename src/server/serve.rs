@@ -1,19 +1,16 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
-use tokio::sync::watch;
+use hyper_util::rt::TokioExecutor;
 use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
-use super::{Builder, Listener};
-use crate::error::{Error, Result, Timeout};
-use crate::http::{Body, BoxError};
+use super::{Builder, GracefulShutdown, Listener, Protocol};
+use crate::error::Result;
+use crate::http::BoxError;
 use crate::session::Config;
 
 /// Serves a tower service over SPDY on every connection of a listener.
@@ -65,7 +62,7 @@ where
     Serve {
         listener,
         make,
-        config: Config::server(),
+        builder: Builder::new(TokioExecutor::new()),
         signal: Box::pin(std::future::pending()),
         drain_timeout: None,
     }
@@ -93,22 +90,18 @@ impl<S: Clone, T> Service<T> for Same<S> {
 }
 
 /// What [`serve`] and [`serve_with`] return: options, then `.await`.
+///
+/// `P` is what makes a connection of each transport: a [`server::Builder`](Builder), or one for several protocols.
 #[must_use = "nothing is served unless this is awaited"]
-pub struct Serve<L, M> {
+pub struct Serve<L, M, P = Builder<TokioExecutor>> {
     listener: L,
     make: M,
-    config: Config,
+    builder: P,
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
     drain_timeout: Option<Duration>,
 }
 
-impl<L, M> Serve<L, M> {
-    /// The options of every connection. Default: [`Config::server`].
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
+impl<L, M, P> Serve<L, M, P> {
     /// Shuts down gracefully when `signal` completes: no connection is accepted any more, every client is told with
     /// GOAWAY, requests under way are served to the end.
     pub fn with_graceful_shutdown<F>(mut self, signal: F) -> Self
@@ -125,28 +118,45 @@ impl<L, M> Serve<L, M> {
         self.drain_timeout = Some(timeout);
         self
     }
+
+    /// Replaces what makes the connections, and with it their options, executor and timer.
+    pub fn builder<P2>(self, builder: P2) -> Serve<L, M, P2> {
+        self.map_builder(|_| builder)
+    }
+
+    pub(super) fn map_builder<P2>(self, f: impl FnOnce(P) -> P2) -> Serve<L, M, P2> {
+        Serve {
+            listener: self.listener,
+            make: self.make,
+            builder: f(self.builder),
+            signal: self.signal,
+            drain_timeout: self.drain_timeout,
+        }
+    }
 }
 
-impl<L, M, S, B> Serve<L, M>
+impl<L, M, E> Serve<L, M, Builder<E>> {
+    /// The options of every connection. Default: [`Config::server`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.builder.config(config);
+        self
+    }
+}
+
+impl<L, M, P> Serve<L, M, P>
 where
     L: Listener,
-    M: Service<L::Addr, Response = S> + Send + 'static,
+    L::Addr: fmt::Debug,
+    M: Service<L::Addr> + Send + 'static,
     M::Error: Into<BoxError>,
     M::Future: Send,
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-    L::Addr: fmt::Debug,
+    P: Protocol<L::Io, M::Response>,
 {
     async fn run(mut self) -> Result<()> {
-        let (stop, stopped) = watch::channel(());
+        let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.config(self.config);
         let mut signal = self.signal;
+        self.listener.set_protocols(P::ALPN);
         loop {
             tokio::select! {
                 () = &mut signal => break,
@@ -167,24 +177,9 @@ where
                             continue;
                         }
                     };
-                    let service = TowerToHyperService::new(service);
-                    let connection = builder.serve_connection(TokioIo::new(io), service);
-                    connection.set_peer(&peer);
-                    let mut stopped = stopped.clone();
+                    let connection = graceful.watch(self.builder.connection(io, service, Some(&peer)));
                     connections.spawn(async move {
-                        let mut connection = pin!(connection);
-                        let mut stopping = false;
-                        let result = loop {
-                            tokio::select! {
-                                result = connection.as_mut() => break result,
-                                // The sender is dropped to stop.
-                                _ = stopped.changed(), if !stopping => {
-                                    stopping = true;
-                                    connection.as_mut().graceful_shutdown();
-                                }
-                            }
-                        };
-                        if let Err(error) = result {
+                        if let Err(error) = connection.await {
                             tracing::debug!(peer, %error, "connection ended with an error");
                         }
                     });
@@ -192,24 +187,17 @@ where
             }
         }
         drop(self.listener);
-        drop(stop);
-        let drained = async {
-            while let Some(ended) = connections.join_next().await {
-                note_panic(ended);
-            }
-        };
-        match self.drain_timeout {
+        let drained = match self.drain_timeout {
             None => {
-                drained.await;
+                graceful.shutdown().await;
                 Ok(())
             }
-            Some(timeout) => {
-                // Dropping the set cuts what is left.
-                tokio::time::timeout(timeout, drained)
-                    .await
-                    .map_err(|_| Error::timeout(Timeout::Drain))
-            }
+            Some(timeout) => graceful.shutdown_within(timeout).await,
+        };
+        while let Some(ended) = connections.join_next().await {
+            note_panic(ended);
         }
+        drained
     }
 }
 
@@ -232,19 +220,15 @@ where
     maker.call(target).await
 }
 
-impl<L, M, S, B> IntoFuture for Serve<L, M>
+impl<L, M, P> IntoFuture for Serve<L, M, P>
 where
     L: Listener,
-    M: Service<L::Addr, Response = S> + Send + 'static,
+    L::Addr: fmt::Debug,
+    M: Service<L::Addr> + Send + 'static,
     M::Error: Into<BoxError>,
     M::Future: Send,
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-    L::Addr: fmt::Debug,
+    M::Response: Send,
+    P: Protocol<L::Io, M::Response>,
 {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -254,10 +238,10 @@ where
     }
 }
 
-impl<L, M> fmt::Debug for Serve<L, M> {
+impl<L, M, P: fmt::Debug> fmt::Debug for Serve<L, M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serve")
-            .field("config", &self.config)
+            .field("builder", &self.builder)
             .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()
     }

@@ -532,6 +532,12 @@ impl Session {
                 Initiator::Remote,
                 "the transport ended in the middle of a frame",
             )
+        } else if !self.heard {
+            // A proxy that has closed behind its 101, or a port where nobody speaks SPDY.
+            Error::closed(
+                Initiator::Remote,
+                "the transport ended before the peer had sent a byte; SPDY frames were expected",
+            )
         } else {
             Error::closed(Initiator::Remote, "the transport ended")
         };

@@ -1,0 +1,231 @@
+//! Tells protocols apart, by ALPN or by the first bytes of a connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::rt::{Read, ReadBuf};
+
+use super::Rewind;
+use crate::alpn::{self, NegotiatedAlpn};
+use crate::conn::{Clock, Sleep};
+use crate::error::{Error, Initiator, Result, Timeout};
+
+/// The longest pattern, the beginning of the HTTP/2 preface.
+const ENOUGH: usize = 4;
+
+/// How long bytes are still waited for when a graceful shutdown finds a connection without any: a SPDY request may be
+/// on its way, and its client would not know whether it was served.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// What a connection turned out to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detected {
+    Spdy,
+    Http1,
+    Http2,
+}
+
+/// What the ALPN protocol of a transport is; `None` if its first bytes have to tell.
+pub(super) fn by_alpn(io: &impl NegotiatedAlpn) -> Result<Option<Detected>> {
+    match io.negotiated_alpn() {
+        None => Ok(None),
+        Some(alpn::SPDY_31) => Ok(Some(Detected::Spdy)),
+        Some(alpn::H2) => Ok(Some(Detected::Http2)),
+        Some(alpn::HTTP_11) => Ok(Some(Detected::Http1)),
+        // The application's TLS offered what nobody here speaks.
+        Some(other) => Err(Error::negotiation(format!(
+            "expected spdy/3.1, h2 or http/1.1 by ALPN; TLS has agreed on {:?}",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+/// What these first bytes are; `None` if more are needed.
+fn by_bytes(start: &[u8]) -> Result<Option<Detected>> {
+    const PREFACE: &[u8] = b"PRI ";
+    match start {
+        // The control bit and the version, 2 or 3 (section 2.2.1). A session begins with SETTINGS or SYN_STREAM.
+        [0x80, 2 | 3, ..] => Ok(Some(Detected::Spdy)),
+        [] | [0x80 | 0x16] => Ok(None),
+        // HTTP/2 begins with `PRI * HTTP/2.0` (RFC 9113 section 3.4).
+        _ if start.starts_with(PREFACE) => Ok(Some(Detected::Http2)),
+        _ if PREFACE.starts_with(start) => Ok(None),
+        // A TLS record that holds a handshake.
+        [0x16, 3, ..] => Err(Error::negotiation(
+            "expected plain SPDY, HTTP/1.1 or HTTP/2; the client began a TLS handshake on a port without TLS",
+        )),
+        // What is text gets an HTTP/1.1 answer, 400 if need be; empty lines may precede a request (RFC 9112 section 2.2).
+        [b'!'..=b'~' | b'\r' | b'\n', ..] => Ok(Some(Detected::Http1)),
+        _ => Err(Error::negotiation(format!(
+            "expected SPDY (bytes 80 03), HTTP/2 (\"PRI \") or an HTTP/1.1 request; the first bytes are {}",
+            Hex(start)
+        ))),
+    }
+}
+
+/// Bytes as they stand in dumps.
+struct Hex<'a>(&'a [u8]);
+
+impl std::fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            let space = if i == 0 { "" } else { " " };
+            write!(f, "{space}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads until the protocol of a transport is known.
+pub(super) struct Detect<I> {
+    io: Option<I>,
+    buf: [u8; ENOUGH],
+    filled: usize,
+    clock: Arc<dyn Clock>,
+    timeout: Option<Duration>,
+    sleep: Option<Sleep>,
+    draining: bool,
+}
+
+impl<I> Detect<I> {
+    pub(super) fn new(io: I, timeout: Option<Duration>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            io: Some(io),
+            buf: [0; ENOUGH],
+            filled: 0,
+            clock,
+            timeout,
+            sleep: None,
+            draining: false,
+        }
+    }
+
+    /// From now on little time is left.
+    pub(super) fn drain(&mut self) {
+        if !self.draining {
+            self.draining = true;
+            let left = self.timeout.unwrap_or(LAST_WAIT).min(LAST_WAIT);
+            self.timeout = Some(left);
+            self.sleep = None;
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(timeout) = self.timeout else {
+            return Poll::Pending;
+        };
+        if self.sleep.is_none() {
+            let deadline = self.clock.now().checked_add(timeout);
+            self.sleep = deadline.and_then(|deadline| self.clock.sleep_until(deadline));
+            if self.sleep.is_none() && self.draining {
+                // There are no timers: nothing would end the wait.
+                return Poll::Ready(());
+            }
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The protocol of a transport, and the transport with what was read; `None` if there is nothing to serve.
+type Outcome<I> = Result<Option<(Detected, Rewind<I>)>>;
+
+impl<I: Read + Unpin> Detect<I> {
+    /// What the transport speaks; `None` if it was closed before it said anything, or a shutdown came first.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<I>> {
+        loop {
+            let detected = by_bytes(&self.buf[..self.filled])?;
+            let Some(io) = &mut self.io else {
+                return Poll::Ready(Ok(None));
+            };
+            if let Some(detected) = detected {
+                let start = Bytes::copy_from_slice(&self.buf[..self.filled]);
+                let rewound = self.io.take().map(|io| (detected, Rewind::new(start, io)));
+                return Poll::Ready(Ok(rewound));
+            }
+            let mut buf = ReadBuf::new(&mut self.buf[self.filled..]);
+            match Pin::new(io).poll_read(cx, buf.unfilled()) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(Error::io("reading the first bytes", error)));
+                }
+                Poll::Pending => {
+                    ready!(self.poll_deadline(cx));
+                    let quiet = self.draining && self.filled == 0;
+                    return Poll::Ready(if quiet {
+                        Ok(None)
+                    } else {
+                        Err(Error::timeout(Timeout::Detect))
+                    });
+                }
+            }
+            let read = buf.filled().len();
+            if read == 0 {
+                return Poll::Ready(if self.filled == 0 {
+                    Ok(None)
+                } else {
+                    Err(Error::closed(
+                        Initiator::Remote,
+                        "the client closed before its first bytes told which protocol it speaks",
+                    ))
+                });
+            }
+            self.filled += read;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_tell_the_protocol() {
+        let of = |start: &[u8]| by_bytes(start).unwrap();
+        assert_eq!(of(&[0x80, 3, 0, 4]), Some(Detected::Spdy));
+        assert_eq!(of(&[0x80, 2]), Some(Detected::Spdy));
+        assert_eq!(of(b"PRI * HTTP/2.0"), Some(Detected::Http2));
+        assert_eq!(of(b"PRI "), Some(Detected::Http2));
+        for http1 in [
+            &b"GET "[..],
+            b"G",
+            b"PUT ",
+            b"PR ",
+            b"PRIX",
+            b"\r\nGET",
+            b"get",
+        ] {
+            assert_eq!(of(http1), Some(Detected::Http1), "{http1:?}");
+        }
+        for undecided in [&b""[..], &[0x80], b"P", b"PR", b"PRI", &[0x16]] {
+            assert_eq!(of(undecided), None, "{undecided:?}");
+        }
+    }
+
+    #[test]
+    fn other_first_bytes_are_named() {
+        let of = |start: &[u8]| by_bytes(start).unwrap_err();
+        assert!(of(&[0x16, 3, 1, 2]).to_string().contains("TLS handshake"));
+        for other in [&[0x80, 4][..], &[0, 0, 0, 1], &[0xff], &[0x16, 4], b" GET"] {
+            let error = of(other);
+            assert!(error.is_negotiation(), "{other:?}: {error}");
+            let first = format!("first bytes are {:02x}", other[0]);
+            assert!(error.to_string().contains(&first), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_longer_than_what_is_read() {
+        for first in 0..=u8::MAX {
+            for second in [0, 2, 3, b'R'] {
+                let start = [first, second, b'I', b' '];
+                assert!(!matches!(by_bytes(&start), Ok(None)), "{start:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::rt::{Executor, Read, Write};
+use hyper::service::Service;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::{Connection, StreamTask};
+use crate::error::{Error, Result, Timeout};
+use crate::http::{Body, BoxError};
+
+/// A connection that can be asked to finish what is under way and to begin nothing new.
+pub trait GracefulConnection: Future {
+    /// Starts a graceful shutdown and returns at once; the connection is polled on until it ends.
+    fn graceful_shutdown(self: Pin<&mut Self>);
+
+    /// What the output of the future says about the connection.
+    ///
+    /// # Errors
+    ///
+    /// The error that ended the connection.
+    fn outcome(output: Self::Output) -> Result<()>;
+}
+
+/// How far a shutdown is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Connections finish what is under way.
+    Draining,
+    /// The deadline has passed: connections are dropped.
+    Cut,
+}
+
+/// Shuts connections down together: watches them, tells all of them to finish, waits for them, and cuts those that
+/// have not ended at the deadline.
+///
+/// Clones are the same shutdown. A connection that is watched after the shutdown began is told so at once; hyper-util's
+/// type of this name leaves that one waiting, which is why it cannot be cloned.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use hyper_util::rt::{TokioExecutor, TokioIo};
+/// # use spdy::server::{self, GracefulShutdown};
+/// # async fn example(listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = hyper::service::service_fn(|_: hyper::Request<spdy::Body>| async {
+/// #     Ok::<_, std::convert::Infallible>(hyper::Response::new(spdy::Body::empty()))
+/// # });
+/// let graceful = GracefulShutdown::new();
+/// loop {
+///     tokio::select! {
+///         accepted = listener.accept() => {
+///             let connection = server::Builder::new(TokioExecutor::new())
+///                 .serve_connection(TokioIo::new(accepted?.0), service);
+///             tokio::spawn(graceful.watch(connection));
+///         }
+///         _ = tokio::signal::ctrl_c() => break,
+///     }
+/// }
+/// graceful.shutdown_within(Duration::from_secs(30)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct GracefulShutdown {
+    phase: watch::Sender<Phase>,
+}
+
+impl GracefulShutdown {
+    /// Watches nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Serving),
+        }
+    }
+
+    /// The connection, which from now on is part of the shutdown until the returned future ends or is dropped.
+    ///
+    /// The future ends as the connection does, or with a drain time-out when it was cut.
+    pub fn watch<C: GracefulConnection>(
+        &self,
+        connection: C,
+    ) -> impl Future<Output = Result<()>> + use<C> {
+        // The place is taken here, not when the future is first polled.
+        self.watcher().watch(connection)
+    }
+
+    /// Takes part in the shutdown at once, for a connection that is still to come: a shutdown waits for it from now
+    /// on.
+    pub fn watcher(&self) -> Watcher {
+        Watcher {
+            phase: self.phase.subscribe(),
+        }
+    }
+
+    /// How many connections and watchers there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.phase.receiver_count()
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        *self.phase.borrow() != Phase::Serving
+    }
+
+    /// Tells every connection to finish, without waiting.
+    pub fn start(&self) {
+        self.phase.send_if_modified(|phase| {
+            let begins = *phase == Phase::Serving;
+            if begins {
+                *phase = Phase::Draining;
+            }
+            begins
+        });
+    }
+
+    /// Tells every connection to finish, and waits until all have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting, not the shutdown.
+    pub async fn shutdown(&self) {
+        self.start();
+        self.phase.closed().await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), for at most `deadline`; connections that have not ended then are cut, with
+    /// everything that is under way on them. Needs tokio's time.
+    ///
+    /// # Errors
+    ///
+    /// A drain time-out if connections were cut.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting and takes the deadline away, the shutdown goes on.
+    pub async fn shutdown_within(&self, deadline: Duration) -> Result<()> {
+        if tokio::time::timeout(deadline, self.shutdown())
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        self.phase.send_replace(Phase::Cut);
+        self.phase.closed().await;
+        Err(Error::timeout(Timeout::Drain))
+    }
+}
+
+impl Default for GracefulShutdown {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for GracefulShutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GracefulShutdown")
+            .field("phase", &*self.phase.borrow())
+            .field("count", &self.count())
+            .finish()
+    }
+}
+
+/// A place in a [`GracefulShutdown`] for one connection. Dropping it gives the place up.
+#[derive(Debug)]
+#[must_use = "a shutdown waits for as long as this lives"]
+pub struct Watcher {
+    phase: watch::Receiver<Phase>,
+}
+
+impl Watcher {
+    /// Puts a connection in the place. The future ends as the connection does, or with a drain time-out when it was
+    /// cut.
+    ///
+    /// # Errors
+    ///
+    /// What [`GracefulConnection::outcome`] says; a drain time-out when the deadline of the shutdown has passed.
+    pub async fn watch<C: GracefulConnection>(self, connection: C) -> Result<()> {
+        // Declared first, so that it is dropped behind the connection: who waits for the last place to be given up may
+        // rely on the connection being gone.
+        let mut phase = self.phase;
+        let mut connection = pin!(connection);
+        let draining = tokio::select! {
+            output = connection.as_mut() => return C::outcome(output),
+            draining = phase.wait_for(|phase| *phase != Phase::Serving) => draining.is_ok(),
+        };
+        if draining {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                output = connection.as_mut() => return C::outcome(output),
+                cut = phase.wait_for(|phase| *phase == Phase::Cut) => if cut.is_ok() {
+                    return Err(Error::timeout(Timeout::Drain));
+                },
+            }
+        }
+        // Nobody is left who could shut down or cut.
+        C::outcome(connection.await)
+    }
+}
+
+impl<I, S, E, B> GracefulConnection for Connection<I, S, E>
+where
+    I: Read + Write + Unpin,
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + 'static,
+    B::Error: Into<BoxError>,
+    E: Executor<StreamTask<S::Future, B>>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+
+    fn outcome(output: Result<()>) -> Result<()> {
+        output
+    }
+}
+
+impl<T> GracefulConnection for crate::stream::Connection<T>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+
+    fn outcome(output: Result<()>) -> Result<()> {
+        output
+    }
+}

@@ -1,0 +1,257 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+
+use crate::client::{self, SendRequest};
+use crate::error::{Error, Result};
+use crate::http::{Body, BoxError, switching};
+use crate::session::Config;
+use crate::stream::{self, Session};
+
+/// hyper's future of the HTTP/1.1 connection.
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+/// Sends an HTTP/1.1 request on a transport and asks for SPDY/3.1 on it.
+///
+/// Method, path and headers are the caller's; `Connection: Upgrade` and `Upgrade: SPDY/3.1` are added unless they are
+/// there, and `Host` if the URI has an authority and the request no such header. The request must have no body.
+///
+/// ```no_run
+/// use http_body_util::Empty;
+/// use hyper::{Request, body::Bytes};
+/// use hyper_util::rt::TokioIo;
+/// use spdy::{Config, upgrade::{self, Answer}};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = tokio::net::TcpStream::connect("127.0.0.1:10250").await?;
+/// let request = Request::post("http://127.0.0.1:10250/exec/default/pod/container?command=date&output=1")
+///     .header("x-stream-protocol-version", "v4.channel.k8s.io")
+///     .body(Empty::<Bytes>::new())?;
+/// match upgrade::connect(TokioIo::new(io), request).await? {
+///     Answer::Switched(switched) => {
+///         println!("{:?}", switched.response().headers());
+///         let (session, connection) = switched.into_session(Config::client());
+///         tokio::spawn(connection);
+///         // session.open(..)
+/// #       drop(session);
+///     }
+///     Answer::Refused(response) => println!("no: {}", response.status()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// - [`is_http`](Error::is_http) if the exchange fails: the connection is lost, or what comes is no HTTP.
+/// - [`is_negotiation`](Error::is_negotiation) if the server switches to another protocol.
+/// - A user error for a request with a body, or without a host.
+///
+/// A server that refuses is not an error here, but [`Answer::Refused`]; see [`Answer::switched`].
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the transport.
+pub async fn connect<I, B>(io: I, mut request: Request<B>) -> Result<Answer>
+where
+    I: Read + Write + Unpin + Send + 'static,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    prepare(&mut request)?;
+    let (mut sender, connection) = http1::handshake(io)
+        .await
+        .map_err(|error| failed("the HTTP/1.1 handshake", error))?;
+    let mut driver: Option<Driver> = Some(Box::pin(connection.with_upgrades()));
+    let response = {
+        let mut response = pin!(sender.send_request(request));
+        poll_fn(|cx| {
+            // Its error shows at the response, too.
+            poll_driver(&mut driver, cx);
+            response.as_mut().poll(cx)
+        })
+        .await
+        .map_err(|error| failed("the request to upgrade to SPDY/3.1", error))?
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Answer::Refused(response.map(|body| {
+            // The body comes only while the connection is driven: the two go together.
+            Body::new(Driven { body, driver })
+        })));
+    }
+    switching::check_response(response.status(), response.headers())?;
+    let mut response = response;
+    let mut upgrade = pin!(hyper::upgrade::on(&mut response));
+    let io = poll_fn(|cx| {
+        poll_driver(&mut driver, cx);
+        upgrade.as_mut().poll(cx)
+    })
+    .await
+    .map_err(|error| failed("the Upgrade to SPDY/3.1 behind 101", error))?;
+    Ok(Answer::Switched(Switched {
+        response: response.map(drop),
+        io,
+    }))
+}
+
+fn failed(doing: &'static str, error: hyper::Error) -> Error {
+    Error::http(doing, error)
+}
+
+/// Polls the connection until it has ended, and not beyond.
+fn poll_driver(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+    let Some(polled) = driver else {
+        return;
+    };
+    if let Poll::Ready(ended) = polled.as_mut().poll(cx) {
+        *driver = None;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "the HTTP/1.1 connection of an Upgrade ended with an error");
+        }
+    }
+}
+
+/// Adds what an Upgrade needs; hyper sends the URI as it stands, HTTP/1.1 wants the path alone.
+fn prepare<B: http_body::Body>(request: &mut Request<B>) -> Result<()> {
+    if !request.body().is_end_stream() {
+        return Err(Error::user(
+            "a request to upgrade must have no body: the frames follow its head",
+        ));
+    }
+    switching::prepare_request(request.headers_mut())?;
+    if !request.headers().contains_key(HOST) {
+        let Some(authority) = request.uri().authority() else {
+            return Err(Error::user(
+                "a request to upgrade needs an authority in its URI, or a Host header",
+            ));
+        };
+        // User information is not part of Host (RFC 9110 section 7.2).
+        let authority = authority.as_str();
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        let host = HeaderValue::from_str(host)
+            .map_err(|error| Error::user_cause("the authority is no Host header", error))?;
+        request
+            .headers_mut()
+            .try_insert(HOST, host)
+            .map_err(|error| Error::user_cause("the request has too many headers", error))?;
+    }
+    let path = request.uri().path_and_query().cloned();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    *request.version_mut() = http::Version::HTTP_11;
+    Ok(())
+}
+
+/// What the server has said to [`connect`].
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one per connection, and taken apart at once"
+)]
+pub enum Answer {
+    /// 101: SPDY/3.1 from here on.
+    Switched(Switched),
+    /// Anything else: the whole response. Its body streams, and drives what is left of the HTTP/1.1 connection, which
+    /// is closed with it.
+    Refused(Response<Body>),
+}
+
+impl Answer {
+    /// The switched connection.
+    ///
+    /// # Errors
+    ///
+    /// [`is_negotiation`](Error::is_negotiation) with the status of a server that refused.
+    pub fn switched(self) -> Result<Switched> {
+        match self {
+            Self::Switched(switched) => Ok(switched),
+            Self::Refused(response) => Err(switching::refusal(response.status())),
+        }
+    }
+}
+
+/// A transport that speaks SPDY/3.1 from here on, with what the server has sent behind its 101.
+pub struct Switched {
+    response: Response<()>,
+    io: Upgraded,
+}
+
+impl Switched {
+    /// The 101 response, for its headers.
+    #[must_use]
+    pub fn response(&self) -> &Response<()> {
+        &self.response
+    }
+
+    /// The client side of a raw session. Nothing moves before the connection is polled; spawn it.
+    pub fn into_session(self, config: Config) -> (Session, stream::Connection<TokioIo<Upgraded>>) {
+        Session::client(TokioIo::new(self.io), config)
+    }
+
+    /// An HTTP client. Nothing moves before the connection is polled; spawn it.
+    ///
+    /// # Errors
+    ///
+    /// As [`client::Builder::handshake`].
+    pub async fn into_send_request<B>(
+        self,
+        builder: &client::Builder,
+    ) -> Result<(SendRequest<B>, client::Connection<Upgraded>)> {
+        builder.handshake(self.io).await
+    }
+
+    /// The transport.
+    #[must_use]
+    pub fn into_io(self) -> Upgraded {
+        self.io
+    }
+}
+
+impl fmt::Debug for Switched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switched")
+            .field("response", &self.response)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of a refusal, with the connection that it comes on.
+struct Driven {
+    body: Incoming,
+    driver: Option<Driver>,
+}
+
+impl http_body::Body for Driven {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        poll_driver(&mut self.driver, cx);
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        frame.map_err(|error| failed("the body of the server's refusal", error))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

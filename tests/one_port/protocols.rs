@@ -1,0 +1,39 @@
+use super::clients::{Client, serve};
+use crate::http_support::*;
+
+#[tokio::test]
+async fn the_same_router_answers_in_every_protocol_on_one_port() {
+    let (address, serving) = serve().await;
+    let clients = [
+        ("SPDY", Client::spdy(address).await, "HTTP/1.1"),
+        (
+            "SPDY behind an Upgrade",
+            Client::upgraded(address, "/").await,
+            "HTTP/1.1",
+        ),
+        ("HTTP/1.1", Client::http1(address).await, "HTTP/1.1"),
+        ("HTTP/2", Client::http2(address).await, "HTTP/2.0"),
+    ];
+    let upload = pattern(0, 300_000);
+    for (name, mut client, version) in clients {
+        assert_eq!(client.get("/").await, "root", "{name}");
+        assert_eq!(client.get("/other/7").await, "other 7", "{name}");
+        assert_eq!(client.get("/version").await, version, "{name}");
+        let missing = client.send("GET", "/missing", empty()).await;
+        assert_eq!(missing.status(), 404, "{name}");
+        let echo = client.send("POST", "/echo", pattern_body(300_000)).await;
+        assert_eq!(bytes_of(echo.into_body()).await, upload, "{name}");
+    }
+    serving.abort();
+}
+
+#[tokio::test]
+async fn an_upgrade_on_one_path_serves_every_path() {
+    let (address, serving) = serve().await;
+    for path in ["/", "/missing", "/other/1?a=b"] {
+        let mut client = Client::upgraded(address, path).await;
+        assert_eq!(client.get("/other/42").await, "other 42");
+        assert_eq!(client.get("/").await, "root");
+    }
+    serving.abort();
+}
