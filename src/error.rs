@@ -67,7 +67,9 @@ enum Kind {
     Connect,
     /// TLS failed; whether it was for the peer's certificate.
     #[allow(dead_code, reason = "used by the layers above the core")]
-    Tls { certificate: bool },
+    Tls {
+        certificate: bool,
+    },
     /// The peer speaks another protocol than was expected.
     #[allow(dead_code, reason = "used by the layers above the core")]
     Negotiation,

@@ -254,6 +254,37 @@ fn files_keep_their_budget() {
     );
 }
 
+/// The tests that a page names, as `program test` in backticks.
+fn named_tests(page: &str) -> Vec<(&str, &str)> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let words = quoted.filter_map(|quoted| quoted.split_once(' '));
+    words
+        .filter(|(program, test)| {
+            let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
+            program.chars().all(name) && test.chars().all(name) && test.contains('_')
+        })
+        .collect()
+}
+
+#[test]
+fn the_tests_that_the_compatibility_page_names_exist() {
+    let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(!rows.is_empty(), "no table");
+    for row in rows.iter().filter(|row| !row.starts_with("| | ")) {
+        assert!(!named_tests(row).is_empty(), "a row without a test: {row}");
+    }
+    for (program, test) in named_tests(&page) {
+        let (file, name) = match test.split_once("::") {
+            Some((module, name)) => (format!("tests/{program}/{module}.rs"), name),
+            None => (format!("tests/{program}.rs"), test),
+        };
+        let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
+        let found = text.contains(&format!("fn {name}()"));
+        assert!(found, "{file} has no test {name}");
+    }
+}
+
 #[test]
 fn the_checks_see_what_they_look_for() {
     assert!(occurs("use tokio::io;", "tokio"));
@@ -261,6 +292,10 @@ fn the_checks_see_what_they_look_for() {
     assert!(occurs("use http::Request;", "http::"));
     assert!(!occurs("use crate::my_http::Request;", "http::"));
     assert!(!occurs("unsafe_code", "unsafe"));
+    assert_eq!(
+        named_tests("| `Layer` | `grpc calls::a_b` or `serve c_d` | `cargo test --test` |"),
+        [("grpc", "calls::a_b"), ("serve", "c_d")]
+    );
     assert_eq!(code_of("call(\"// tokio\"); // tokio"), "call(); ");
     let planted = Source {
         path: "planted".into(),
