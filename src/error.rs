@@ -67,7 +67,9 @@ enum Kind {
     Connect,
     /// TLS failed; whether it was for the peer's certificate.
     #[allow(dead_code, reason = "used by the layers above the core")]
-    Tls { certificate: bool },
+    Tls {
+        certificate: bool,
+    },
     /// The peer speaks another protocol than was expected.
     #[allow(dead_code, reason = "used by the layers above the core")]
     Negotiation,
@@ -310,7 +312,8 @@ impl Error {
         matches!(self.0.kind, Kind::Tls { .. })
     }
 
-    /// TLS failed because the peer's certificate was not accepted here: expired, for another name, of an unknown issuer.
+    /// TLS failed because of a certificate: the peer's was not accepted here (expired, for another name, of an unknown
+    /// issuer), or the peer says that it does not accept ours.
     #[must_use]
     pub fn is_certificate(&self) -> bool {
         matches!(self.0.kind, Kind::Tls { certificate: true })

@@ -6,6 +6,7 @@
 //! | serve an axum `Router`, or any tower service | [`serve`], [`serve_with`] |
 //! | serve one connection, hyper style | [`server::Builder`] |
 //! | send requests | [`client::handshake`], [`client::SendRequest`] |
+//! | connect to a URI | [`client::Connector`] |
 //! | open and accept raw byte streams | [`stream::Session`] |
 //! | build on the protocol without IO | [`session::Session`], [`codec`] |
 //!
@@ -75,7 +76,7 @@ pub mod server;
 pub mod stream;
 
 #[cfg(any(feature = "server", feature = "client"))]
-pub use self::alpn::NegotiatedAlpn;
+pub use self::alpn::{NegotiatedAlpn, Protocol};
 #[cfg(feature = "stream")]
 pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hyper::rt::Executor;
 
-/// A task of the client: what is left of an upload when its response has arrived.
+/// A task of the client: what is left of an upload when its response has arrived, or a connection of a
+/// [`Connector`](super::Connector).
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An executor without its type, for tasks that are spawned seldom.
