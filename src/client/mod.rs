@@ -33,6 +33,8 @@ mod spawn;
 
 pub use self::conn::{Builder, Connection, handshake};
 pub use self::connect::{Connecting, Connector, NoTls, Secure};
+#[cfg(feature = "auto")]
+pub use self::connect::{Fallback, FallbackConnector, Sender, SenderFuture};
 pub use self::request::{SendRequest, TrySendError};
 pub use self::response::{ResponseFuture, TryResponseFuture};
 pub use self::spawn::BoxTask;

@@ -26,6 +26,16 @@ impl Spawner {
     }
 }
 
+/// For hyper's connections, whose tasks have types of their own.
+impl<F> Executor<F> for Spawner
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.spawn(Box::pin(task));
+    }
+}
+
 impl fmt::Debug for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Spawner")

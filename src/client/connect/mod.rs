@@ -1,5 +1,7 @@
 //! From a URI to a connection.
 
+#[cfg(feature = "auto")]
+mod fallback;
 mod secure;
 mod target;
 
@@ -14,6 +16,8 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioExecutor;
 use tower_service::Service;
 
+#[cfg(feature = "auto")]
+pub use self::fallback::{Fallback, FallbackConnector, Sender, SenderFuture};
 pub use self::secure::{NoTls, Secure};
 use self::target::Target;
 use super::{Builder, SendRequest};
