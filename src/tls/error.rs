@@ -160,6 +160,10 @@ fn of_certificate(error: &CertificateError, who: &str) -> String {
             "a certificate of a trusted issuer was expected, that of {who} has an issuer that is not trusted here \
              (UnknownIssuer)"
         ),
+        // Above all CaUsedAsEndEntity: what `openssl req -x509` makes unless it is told otherwise.
+        CertificateError::Other(other) => {
+            format!("the certificate of {who} is not acceptable ({})", other.0)
+        }
         other => format!("the certificate of {who} is not acceptable ({other})"),
     }
 }

@@ -73,14 +73,14 @@ impl Fallback {
 /// use spdy::client::{Connector, Fallback};
 /// use tower::Service;
 ///
-/// # async fn example(config: spdy::tls::rustls::ClientConfig) -> Result<(), Box<dyn std::error::Error>> {
-/// let mut http = HttpConnector::new();
-/// http.enforce_http(false);
-/// let mut connector = Connector::new(http).tls(config).fallback(Fallback::http2());
-/// let mut client = connector.call(Uri::from_static("https://example.com")).await?;
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// // With `tls(config)` in between, `https` goes too, and ALPN decides.
+/// let fallback = Fallback::http2().plain_http(spdy::Protocol::Http11);
+/// let mut connector = Connector::new(HttpConnector::new()).fallback(fallback);
+/// let mut client = connector.call(Uri::from_static("http://example.com")).await?;
 /// println!("{}", client.protocol());
 /// client.ready().await?;
-/// let request = Request::get("https://example.com/").body(Empty::<Bytes>::new())?;
+/// let request = Request::get("http://example.com/").body(Empty::<Bytes>::new())?;
 /// println!("{}", client.send_request(request).await?.status());
 /// # Ok(())
 /// # }

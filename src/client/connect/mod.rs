@@ -27,8 +27,9 @@ use crate::http::{Body, BoxError};
 
 /// Dials, does TLS where the URI asks for it, and speaks SPDY: a tower service from [`Uri`] to [`SendRequest`].
 ///
-/// `C` dials: a `Service<Uri>` of transports, such as hyper-util's `HttpConnector` or hyper-rustls's
-/// `HttpsConnector`; its time-outs are the ones for dialling. `T` is what goes between it and the session for `https`
+/// `C` dials: a `Service<Uri>` of transports, such as hyper-util's `HttpConnector`, or hyper-rustls's `HttpsConnector`
+/// with its protocols preset (feature `hyper-rustls`; see [`NegotiatedAlpn`]). Its time-outs are the ones for dialling,
+/// and set TCP_NODELAY on it: frames are batched already. `T` is what goes between it and the session for `https`
 /// URIs: nothing ([`NoTls`], the default), or `spdy::tls::ClientTls` by `Connector::tls` (feature `tls`).
 ///
 /// - `https`: the server has to choose `spdy/3.1` by ALPN. SPDY is not tried on one that chose another protocol or none:
