@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::BodyExt;
 use spdy::NegotiatedAlpn;
 use spdy::client::Connector;
 use spdy::server::Listener;
@@ -82,6 +84,33 @@ async fn alpn_is_agreed_and_a_request_answered() {
             .await
             .unwrap();
         assert_eq!(text(response).await, "over TLS");
+    }
+    serving.abort();
+}
+
+#[tokio::test]
+async fn large_bodies_go_both_ways() {
+    let authority = Authority::new();
+    let (address, serving) = serve(authority.server()).await;
+    let mut send = authority.connector().call(https(address)).await.unwrap();
+    let mut exchanges = JoinSet::new();
+    for n in 0..8_u8 {
+        let body: Bytes = (0..1_500_000_u32)
+            .map(|at| n ^ at.to_le_bytes()[1] ^ at.to_le_bytes()[0])
+            .collect();
+        let request = http::Request::post(format!("https://{address}/echo"))
+            .body(Sent::new(body.clone()))
+            .unwrap();
+        send.ready().await.unwrap();
+        let response = send.send_request(request);
+        exchanges.spawn(async move {
+            let echo = within("the response", response).await.unwrap().into_body();
+            let echo = within("the body", echo.collect()).await.unwrap().to_bytes();
+            assert!(echo == body);
+        });
+    }
+    while let Some(exchange) = exchanges.join_next().await {
+        exchange.unwrap();
     }
     serving.abort();
 }

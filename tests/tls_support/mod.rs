@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
@@ -141,7 +141,9 @@ pub(crate) async fn bind() -> (TcpListener, SocketAddr) {
 }
 
 pub(crate) fn app() -> Router {
-    Router::new().route("/", get(|| async { "over TLS" }))
+    Router::new()
+        .route("/", get(|| async { "over TLS" }))
+        .route("/echo", post(|body: Bytes| async { body }))
 }
 
 /// `app` behind TLS, until the task is aborted.
