@@ -1,5 +1,7 @@
 //! Which protocol a transport has agreed on by ALPN (RFC 7301).
 
+use std::fmt;
+
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -11,6 +13,73 @@ pub const H2: &[u8] = b"h2";
 
 /// The ALPN name of HTTP/1.1 (RFC 7301 section 6).
 pub const HTTP_11: &[u8] = b"http/1.1";
+
+/// A protocol that a connection can be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SPDY/3.1.
+    Spdy31,
+    /// HTTP/2.
+    Http2,
+    /// HTTP/1.1.
+    Http11,
+}
+
+impl Protocol {
+    /// The name in ALPN.
+    #[must_use]
+    pub const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Spdy31 => SPDY_31,
+            Self::Http2 => H2,
+            Self::Http11 => HTTP_11,
+        }
+    }
+
+    /// The protocol of this name in ALPN; `None` for one that is not spoken here.
+    #[must_use]
+    pub fn from_alpn(name: &[u8]) -> Option<Self> {
+        [Self::Spdy31, Self::Http2, Self::Http11]
+            .into_iter()
+            .find(|protocol| protocol.alpn() == name)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spdy31 => "SPDY/3.1",
+            Self::Http2 => "HTTP/2",
+            Self::Http11 => "HTTP/1.1",
+        })
+    }
+}
+
+/// Names of protocols as text for a message: a list with commas, `nothing` if there are none. What a peer has sent is
+/// escaped, and cut after 200 bytes.
+#[allow(
+    dead_code,
+    reason = "used by the client connector and the TLS listener"
+)]
+pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut text = String::new();
+    for name in names {
+        if text.len() > 200 {
+            text.push_str(", ..");
+            break;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        let shown = name.get(..64).unwrap_or(name);
+        text.extend(shown.escape_ascii().map(char::from));
+    }
+    if text.is_empty() {
+        text.push_str("nothing");
+    }
+    text
+}
 
 /// A transport that may know, from its TLS handshake, which protocol comes next.
 ///

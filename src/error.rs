@@ -312,7 +312,8 @@ impl Error {
         matches!(self.0.kind, Kind::Tls { .. })
     }
 
-    /// TLS failed because the peer's certificate was not accepted here: expired, for another name, of an unknown issuer.
+    /// TLS failed because of a certificate: the peer's was not accepted here (expired, for another name, of an unknown
+    /// issuer), or the peer says that it does not accept ours.
     #[must_use]
     pub fn is_certificate(&self) -> bool {
         matches!(self.0.kind, Kind::Tls { certificate: true })

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::{Error, Result};
-use crate::server::{Builder, GracefulConnection, GracefulShutdown, Protocol};
+use crate::server::{Builder, GracefulConnection, GracefulShutdown, MakeConnection};
 use crate::session::Config;
 
 /// Makes a service of connections of a service of requests: `Service<Io>`, for any tokio transport.
@@ -38,10 +38,10 @@ use crate::session::Config;
 /// # }
 /// ```
 ///
-/// With [`builder`](Self::builder) it is any [`Protocol`]: options, an executor, or several protocols.
+/// With [`builder`](Self::builder) it is any [`MakeConnection`]: options, an executor, or several protocols.
 #[derive(Clone)]
 pub struct SpdyLayer<P = Builder<TokioExecutor>> {
-    protocol: P,
+    maker: P,
     graceful: Option<GracefulShutdown>,
 }
 
@@ -50,7 +50,7 @@ impl SpdyLayer {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            protocol: Builder::new(TokioExecutor::new()),
+            maker: Builder::new(TokioExecutor::new()),
             graceful: None,
         }
     }
@@ -66,7 +66,7 @@ impl<E> SpdyLayer<Builder<E>> {
     /// The options of every connection. Default: [`Config::server`].
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.protocol.config(config);
+        self.maker.config(config);
         self
     }
 }
@@ -75,7 +75,7 @@ impl<P> SpdyLayer<P> {
     /// Replaces what makes the connections.
     pub fn builder<P2>(self, builder: P2) -> SpdyLayer<P2> {
         SpdyLayer {
-            protocol: builder,
+            maker: builder,
             graceful: self.graceful,
         }
     }
@@ -102,7 +102,7 @@ impl<S, P: Clone> Layer<S> for SpdyLayer<P> {
 impl<P: fmt::Debug> fmt::Debug for SpdyLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpdyLayer")
-            .field("protocol", &self.protocol)
+            .field("maker", &self.maker)
             .field("graceful", &self.graceful)
             .finish()
     }
@@ -120,7 +120,7 @@ pub struct SpdyService<S, P = Builder<TokioExecutor>> {
 impl<S, P, Io> Service<Io> for SpdyService<S, P>
 where
     S: Clone,
-    P: Protocol<Io, S>,
+    P: MakeConnection<Io, S>,
 {
     type Response = ();
     type Error = Error;
@@ -134,7 +134,7 @@ where
 
     fn call(&mut self, io: Io) -> Self::Future {
         let service = self.service.clone();
-        let connection = self.layer.protocol.connection(io, service, None);
+        let connection = self.layer.maker.connection(io, service, None);
         match &self.layer.graceful {
             Some(graceful) => Box::pin(graceful.watch(connection)),
             None => Box::pin(outcome(connection)),

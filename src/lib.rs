@@ -6,6 +6,8 @@
 //! | serve an axum `Router`, or any tower service | [`serve`], [`serve_with`] |
 //! | serve one connection, hyper style | [`server::Builder`] |
 //! | send requests | [`client::handshake`], [`client::SendRequest`] |
+//! | connect to a URI, with TLS, or fall back to HTTP | [`client::Connector`], [`tls`], `client::FallbackConnector` |
+//! | serve over TLS with ALPN | [`tls::TlsListener`] |
 //! | open and accept raw byte streams | [`stream::Session`] |
 //! | build on the protocol without IO | [`session::Session`], [`codec`] |
 //!
@@ -16,6 +18,7 @@
 //! Each layer imports only lower ones.
 //!
 //! ```text
+//! L6  tls                     TLS with ALPN for both ends
 //! L5  server  client          hyper-style builders, connections, serve()
 //! L4  http                    Request/Response <-> header block, Body, body pipe
 //! L3  conn  stream            tokio driver; Session, Stream, SendStream, RecvStream
@@ -30,6 +33,9 @@
 //! |---|---|---|
 //! | `server` | L5 `server`, [`serve`] | yes |
 //! | `client` | L5 `client` | yes |
+//! | `tls` | [`tls`]: TLS with ALPN by tokio-rustls, at both ends | |
+//! | `auto` | `client::FallbackConnector`: HTTP/2 or HTTP/1.1 where a server speaks no SPDY | |
+//! | `hyper-rustls` | `NegotiatedAlpn` for hyper-rustls's `MaybeHttpsStream` | |
 //! | `stream` | L3, raw streams over tokio; both of the above enable it | |
 //! | `http` | L4, which both of the above share; of no use alone | |
 //!
@@ -67,6 +73,8 @@ pub mod conn;
     )
 )]
 mod http;
+#[cfg(feature = "hyper-rustls")]
+mod hyper_rustls;
 #[cfg(feature = "server")]
 mod layer;
 #[cfg(any(feature = "server", feature = "client"))]
@@ -75,11 +83,13 @@ mod rt;
 pub mod server;
 #[cfg(feature = "stream")]
 pub mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "upgrade")]
 pub mod upgrade;
 
 #[cfg(any(feature = "server", feature = "client"))]
-pub use self::alpn::NegotiatedAlpn;
+pub use self::alpn::{NegotiatedAlpn, Protocol};
 #[cfg(feature = "stream")]
 pub use self::conn::{FrameCounts, Stats};
 pub use self::error::{Error, Initiator, Result, Timeout};

@@ -196,6 +196,13 @@ fn the_http_mapping_knows_no_hyper_and_no_tower() {
 }
 
 #[test]
+fn builders_and_connectors_know_no_tls_library() {
+    // Any library fits behind `Secure` and `Listener`; rustls is one.
+    let words = ["crate::tls", "tokio_rustls", "rustls"];
+    forbid(&sources(&["server", "client"]), &words);
+}
+
+#[test]
 fn time_comes_from_the_caller_everywhere() {
     forbid(&sources(&[""]), &["std::time::Instant::now"]);
     // tokio's clock can be paused; only the adapter of it may ask.

@@ -31,7 +31,8 @@ where
     Builder::new(exec).handshake(io).await
 }
 
-/// Builds client connections: all options, and the executor for uploads that outlive their response future.
+/// Builds client connections: all options, and the executor for uploads that outlive their response future and, below a
+/// [`Connector`](super::Connector), for the connections.
 #[derive(Clone, Debug)]
 pub struct Builder {
     spawner: Spawner,
@@ -68,6 +69,11 @@ impl Builder {
     {
         self.clock = crate::rt::clock(timer);
         self
+    }
+
+    /// The executor.
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.spawner
     }
 
     /// Puts a client session on a transport.

@@ -1,7 +1,8 @@
 //! An HTTP client over SPDY, in the shape of hyper's `client::conn`.
 //!
 //! [`handshake`] puts a session on a transport and gives a [`SendRequest`], which can be cloned and is a tower
-//! service, and a [`Connection`] to spawn.
+//! service, and a [`Connection`] to spawn. A [`Connector`] does all of it from a URI: it dials, negotiates, and gives
+//! the [`SendRequest`].
 //!
 //! ```no_run
 //! use http_body_util::{BodyExt, Empty};
@@ -25,11 +26,15 @@
 //! ```
 
 mod conn;
+mod connect;
 mod request;
 mod response;
 mod spawn;
 
 pub use self::conn::{Builder, Connection, handshake};
+pub use self::connect::{Connecting, Connector, NoTls, Secure};
+#[cfg(feature = "auto")]
+pub use self::connect::{Fallback, FallbackConnector, Sender, SenderFuture};
 pub use self::request::{SendRequest, TrySendError};
 pub use self::response::{ResponseFuture, TryResponseFuture};
 pub use self::spawn::BoxTask;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hyper::rt::Executor;
 
-/// A task of the client: what is left of an upload when its response has arrived.
+/// A task of the client: what is left of an upload when its response has arrived, or a connection of a
+/// [`Connector`](super::Connector).
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An executor without its type, for tasks that are spawned seldom.
@@ -22,6 +23,16 @@ impl Spawner {
 
     pub(crate) fn spawn(&self, task: BoxTask) {
         (self.0)(task);
+    }
+}
+
+/// For hyper's connections, whose tasks have types of their own.
+impl<F> Executor<F> for Spawner
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.spawn(Box::pin(task));
     }
 }
 

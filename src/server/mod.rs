@@ -26,13 +26,13 @@ pub mod auto;
 mod conn;
 mod graceful;
 mod listener;
-mod protocol;
+mod make_connection;
 mod respond;
 mod serve;
 
 pub use self::conn::{Builder, Connection};
 pub use self::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 pub use self::listener::Listener;
-pub use self::protocol::Protocol;
+pub use self::make_connection::MakeConnection;
 pub use self::respond::StreamTask;
 pub use self::serve::{Same, Serve, serve, serve_with};

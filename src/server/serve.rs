@@ -8,7 +8,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
-use super::{Builder, GracefulShutdown, Listener, Protocol};
+use super::{Builder, GracefulShutdown, Listener, MakeConnection};
 use crate::error::Result;
 use crate::http::BoxError;
 use crate::session::Config;
@@ -150,7 +150,7 @@ where
     M: Service<L::Addr> + Send + 'static,
     M::Error: Into<BoxError>,
     M::Future: Send,
-    P: Protocol<L::Io, M::Response>,
+    P: MakeConnection<L::Io, M::Response>,
 {
     async fn run(mut self) -> Result<()> {
         let graceful = GracefulShutdown::new();
@@ -228,7 +228,7 @@ where
     M::Error: Into<BoxError>,
     M::Future: Send,
     M::Response: Send,
-    P: Protocol<L::Io, M::Response>,
+    P: MakeConnection<L::Io, M::Response>,
 {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;

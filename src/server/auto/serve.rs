@@ -9,13 +9,13 @@ use tower_service::Service;
 use super::{Builder, Connection, ResponseBody, ServiceFuture};
 use crate::alpn::{self, NegotiatedAlpn};
 use crate::http::{Body, BoxError};
-use crate::server::{self, Protocol, Serve, StreamTask};
+use crate::server::{self, MakeConnection, Serve, StreamTask};
 use crate::session::Config;
 
 /// What a tower service answers with, as hyper sees it.
 type AppFuture<S> = TowerToHyperServiceFuture<S, Request<Body>>;
 
-impl<E, I, S, B> Protocol<I, S> for Builder<E>
+impl<E, I, S, B> MakeConnection<I, S> for Builder<E>
 where
     E: Executor<StreamTask<AppFuture<S>, B>>
         + Http2ServerConnExec<ServiceFuture<AppFuture<S>, B>, ResponseBody<B>>

@@ -12,7 +12,7 @@ use crate::http::{Body, BoxError};
 /// What [`serve`](crate::serve) makes connections with: one protocol, or several.
 ///
 /// The [`Builder`] of this module is one, and so is the one of `auto`. Another crate may add its own.
-pub trait Protocol<I, S>: Send + 'static {
+pub trait MakeConnection<I, S>: Send + 'static {
     /// A connection that is being served.
     type Connection: GracefulConnection + Send + 'static;
 
@@ -23,7 +23,7 @@ pub trait Protocol<I, S>: Send + 'static {
     fn connection(&self, io: I, service: S, peer: Option<&str>) -> Self::Connection;
 }
 
-impl<E, I, S, B> Protocol<I, S> for Builder<E>
+impl<E, I, S, B> MakeConnection<I, S> for Builder<E>
 where
     E: Executor<StreamTask<TowerToHyperServiceFuture<S, Request<Body>>, B>>
         + Clone

@@ -1,0 +1,237 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::error;
+use crate::alpn::{SPDY_31, names};
+use crate::error::{Error, Result, Timeout};
+use crate::server::Listener;
+
+/// TLS on the connections of another listener.
+///
+/// Handshakes run as tasks of their own, so that no client waits for another one's. They are bounded in number and in
+/// time. One that fails is logged at debug level with the address of the peer, and its connection closed.
+///
+/// The ALPN protocols are those that are served, `spdy/3.1` alone where nobody says which, unless the configuration
+/// has some of its own. A client that does not use ALPN gets in, one that offers other protocols only does not
+/// (RFC 7301 section 3.2).
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use spdy::tls::{TlsListener, rustls::ServerConfig};
+///
+/// # async fn example(app: axum::Router, config: ServerConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:6443").await?;
+/// let listener = TlsListener::new(listener, config)
+///     .max_handshakes(1000)
+///     .handshake_timeout(Duration::from_secs(5));
+/// spdy::serve(listener, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`accept`](Listener::accept) needs a tokio runtime with time enabled. It is cancel-safe: handshakes go on between
+/// two calls, and what they come to is kept. Dropping the listener ends them.
+pub struct TlsListener<L: Listener> {
+    listener: L,
+    config: Arc<ServerConfig>,
+    /// The configuration came with protocols.
+    own_protocols: bool,
+    max_handshakes: usize,
+    handshake_timeout: Duration,
+    tasks: JoinSet<Result<TlsStream<L::Io>>>,
+    /// The handshakes that have not been taken out of `tasks`, the oldest first.
+    handshakes: VecDeque<Handshake<L::Addr>>,
+}
+
+/// The end of a task, as the set of tasks tells it.
+type Ended<T> = Result<(Id, Result<T>), JoinError>;
+
+struct Handshake<A> {
+    task: AbortHandle,
+    peer: A,
+}
+
+impl<L: Listener> TlsListener<L> {
+    /// Does TLS with this configuration on the connections of `listener`.
+    pub fn new(listener: L, config: impl Into<Arc<ServerConfig>>) -> Self {
+        let config = config.into();
+        let mut this = Self {
+            listener,
+            own_protocols: !config.alpn_protocols.is_empty(),
+            config,
+            max_handshakes: 256,
+            handshake_timeout: Duration::from_secs(10),
+            tasks: JoinSet::new(),
+            handshakes: VecDeque::new(),
+        };
+        this.offer(&[SPDY_31]);
+        this
+    }
+
+    /// How many handshakes may be under way at once, at least 1. When one more comes, the oldest is dropped: an honest
+    /// one takes a round trip or two, so that the oldest is the likeliest never to end. Refusing the new one instead
+    /// would let stalled clients lock all others out. Default: 256.
+    #[must_use]
+    pub fn max_handshakes(mut self, max: usize) -> Self {
+        self.max_handshakes = max.max(1);
+        self
+    }
+
+    /// How long a handshake may take; then it is dropped. Default: 10 s.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// The listener below.
+    #[must_use]
+    pub fn get_ref(&self) -> &L {
+        &self.listener
+    }
+
+    /// How many handshakes are under way, or have ended since the last [`accept`](Listener::accept).
+    #[must_use]
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
+    fn offer(&mut self, protocols: &[&[u8]]) {
+        if self.own_protocols {
+            return;
+        }
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        self.config = Arc::new(config);
+    }
+}
+
+impl<L: Listener> TlsListener<L>
+where
+    L::Addr: fmt::Debug,
+{
+    fn start(&mut self, io: L::Io, peer: L::Addr) {
+        if self.handshakes.len() >= self.max_handshakes {
+            self.drop_oldest();
+        }
+        let handshake = handshake(Arc::clone(&self.config), io);
+        let limit = self.handshake_timeout;
+        let task = self.tasks.spawn(async move {
+            match tokio::time::timeout(limit, handshake).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::timeout(Timeout::TlsHandshake)),
+            }
+        });
+        self.handshakes.push_back(Handshake { task, peer });
+    }
+
+    /// Those that have ended are left for `accept`, which is about to take them.
+    fn drop_oldest(&mut self) {
+        let oldest = self
+            .handshakes
+            .iter()
+            .position(|handshake| !handshake.task.is_finished());
+        if let Some(oldest) = oldest.and_then(|at| self.handshakes.remove(at)) {
+            oldest.task.abort();
+            tracing::debug!(
+                peer = ?oldest.peer,
+                max = self.max_handshakes,
+                "the oldest TLS handshake is dropped in favour of a new one: as many as allowed are under way"
+            );
+        }
+    }
+
+    /// The connection that a handshake has come to.
+    fn finish(&mut self, ended: Ended<TlsStream<L::Io>>) -> Option<(TlsStream<L::Io>, L::Addr)> {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        // Near the front, because honest ones end about in order. One that was dropped is not there.
+        let at = self
+            .handshakes
+            .iter()
+            .position(|handshake| handshake.task.id() == id)?;
+        let peer = self.handshakes.remove(at)?.peer;
+        match ended {
+            Ok((_, Ok(io))) => Some((io, peer)),
+            Ok((_, Err(error))) => {
+                tracing::debug!(?peer, %error, "no TLS handshake");
+                None
+            }
+            // What can panic is the application's: its certificate resolver, the transport.
+            Err(error) => {
+                tracing::error!(?peer, %error, "a TLS handshake has panicked; its connection is lost");
+                None
+            }
+        }
+    }
+}
+
+/// The hello is looked at apart, for the sake of an error that tells what the client has offered.
+async fn handshake<Io>(config: Arc<ServerConfig>, io: Io) -> Result<TlsStream<Io>>
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    let ours = Arc::clone(&config);
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), io)
+        .await
+        .map_err(|error| error::of_server(&ours.alpn_protocols, None, error))?;
+    let theirs = hello.client_hello().alpn().map(names);
+    hello
+        .into_stream(config)
+        .await
+        .map_err(|error| error::of_server(&ours.alpn_protocols, theirs.as_deref(), error))
+}
+
+impl<L> Listener for TlsListener<L>
+where
+    L: Listener,
+    L::Addr: fmt::Debug,
+{
+    type Io = TlsStream<L::Io>;
+    type Addr = L::Addr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            tokio::select! {
+                // Those that have ended make room first.
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Some(accepted) = self.finish(ended) {
+                        return accepted;
+                    }
+                }
+                (io, peer) = self.listener.accept() => self.start(io, peer),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<L::Addr> {
+        self.listener.local_addr()
+    }
+
+    fn set_protocols(&mut self, alpn: &'static [&'static [u8]]) {
+        self.offer(alpn);
+    }
+}
+
+impl<L: Listener> fmt::Debug for TlsListener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsListener")
+            .field("max_handshakes", &self.max_handshakes)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("handshakes", &self.handshakes.len())
+            .finish_non_exhaustive()
+    }
+}
