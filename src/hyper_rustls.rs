@@ -7,7 +7,8 @@ use crate::alpn::NegotiatedAlpn;
 /// Makes hyper-rustls's `HttpsConnector` fit below [`client::Connector`](crate::client::Connector).
 ///
 /// ALPN goes into its configuration, and the connector is made with `from`: the builder of hyper-rustls refuses a
-/// configuration that has protocols already.
+/// configuration that has protocols already. A TLS handshake that fails there is a failed dial here:
+/// [`is_connect`](crate::Error::is_connect), with hyper-rustls's error as the source.
 ///
 /// ```no_run
 /// use hyper_rustls::HttpsConnector;

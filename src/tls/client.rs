@@ -21,6 +21,18 @@ use crate::error::{Error, Result, Timeout};
 /// The host of the URI is the name that the certificate has to be for, and goes into SNI. The ALPN offer is the
 /// connector's; `alpn_protocols` of the configuration are not looked at, because a protocol that is not spoken must not
 /// be offered, and one that is spoken must not be forgotten.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use hyper_util::client::legacy::connect::HttpConnector;
+/// use spdy::client::Connector;
+/// use spdy::tls::{ClientTls, rustls::ClientConfig};
+///
+/// # fn example(http: HttpConnector, config: ClientConfig) {
+/// let tls = ClientTls::new(config).handshake_timeout(Duration::from_secs(3));
+/// let connector: Connector<_, spdy::Body, _> = Connector::new(http).secure(tls);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,

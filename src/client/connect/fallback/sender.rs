@@ -20,7 +20,8 @@ use crate::http::{Body, BoxError};
 /// Sends requests over SPDY, HTTP/2 or HTTP/1.1, whichever the connection turned out to be of.
 ///
 /// The same request works over all three: give its URI in absolute form. Over HTTP/1.1 one request is under way at a
-/// time; wait for [`ready`](Self::ready) before each.
+/// time; wait for [`ready`](Self::ready) before each. It cannot be cloned, because HTTP/1.1 could not share; a clone of
+/// [`as_spdy`](Self::as_spdy) can.
 pub struct Sender<B>(Kind<B>);
 
 enum Kind<B> {
