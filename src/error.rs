@@ -162,6 +162,16 @@ impl Error {
         Self::new(Kind::Closed { by }, detail)
     }
 
+    /// The transport has failed before the peer had sent anything: perhaps nobody there speaks SPDY.
+    pub(crate) fn unheard(error: Self) -> Self {
+        let kind = match error.0.kind {
+            Kind::Io(kind) => kind,
+            _ => io::ErrorKind::Other,
+        };
+        let detail = "the peer had not sent a byte yet; SPDY frames were expected";
+        Self::with_cause(Kind::Io(kind), detail, error)
+    }
+
     /// The application on this side gave up.
     #[allow(dead_code, reason = "used by the layers above the core")]
     pub(crate) fn canceled(detail: impl Into<Cow<'static, str>>) -> Self {

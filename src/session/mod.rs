@@ -460,6 +460,7 @@ impl Session {
         if self.lifecycle.is_over() {
             return None;
         }
+        self.note_held_back(now);
         let mut deadlines = [
             self.drain_deadline(),
             self.overflow_deadline(),

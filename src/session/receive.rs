@@ -548,7 +548,10 @@ impl Session {
     ///
     /// An IO error during a graceful shutdown with no stream left is the end that the shutdown waits for: a peer that
     /// closes on the first GOAWAY answers the PING behind it with a TCP reset.
-    pub fn handle_transport_error(&mut self, error: Error) {
+    pub fn handle_transport_error(&mut self, mut error: Error) {
+        if !self.heard && error.is_io() {
+            error = Error::unheard(error);
+        }
         let shutting_down = matches!(
             self.lifecycle,
             Lifecycle::Announced { .. } | Lifecycle::Draining { .. }

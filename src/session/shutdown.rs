@@ -27,7 +27,8 @@ pub(crate) enum Lifecycle {
     /// echo was sent without knowledge of the GOAWAY and is still served: a deliberate deviation from section
     /// 2.6.6, which would lose these streams.
     Announced {
-        /// When the PING is waited for no longer; `None` until it is sent.
+        /// When the PING is waited for no longer; `None` until it is sent. Where nothing may be said yet, when the peer's
+        /// first byte is: its first request may be on its way.
         deadline: Option<Instant>,
         /// Its echo has arrived; streams that came before it wait to be accepted.
         echoed: bool,
@@ -98,7 +99,7 @@ impl Session {
         if !matches!(self.lifecycle, Lifecycle::Active) {
             return;
         }
-        if !self.config.accept_streams || !self.config.early_goaway || self.is_held_back() {
+        if !self.config.accept_streams || !self.config.early_goaway {
             self.begin_drain();
             return;
         }
@@ -132,6 +133,18 @@ impl Session {
     pub(crate) fn drain_ping_sent(&mut self, until: Instant) {
         if let Lifecycle::Announced { deadline, .. } = &mut self.lifecycle {
             *deadline = Some(until);
+        }
+    }
+
+    /// The drain PING cannot be sent as long as the peer has said nothing: then that is waited for, as long as for an
+    /// echo.
+    pub(crate) fn note_held_back(&mut self, now: Instant) {
+        if self.is_held_back() {
+            if let Lifecycle::Announced { deadline, .. } = &mut self.lifecycle {
+                if deadline.is_none() {
+                    *deadline = now.checked_add(DRAIN_ECHO);
+                }
+            }
         }
     }
 

@@ -33,12 +33,26 @@ fn nothing_is_sent_before_the_peer_speaks_where_that_is_asked_for() {
     let sent = peer.sent();
     assert_eq!(sent[..2], ["SETTINGS", "PING 1"]);
     assert_eq!(sent.len(), 4);
-    let mut peer = Solo::new(Role::Server, Config::server().hold_until_peer_speaks(true));
-    peer.session.shutdown();
-    assert!(
-        peer.session.is_finished(),
-        "a shutdown need not wait for it"
-    );
+}
+
+#[test]
+fn a_shutdown_waits_a_second_for_a_peer_that_has_to_speak_first() {
+    let held = || {
+        let mut peer = Solo::new(Role::Server, Config::server().hold_until_peer_speaks(true));
+        peer.session.shutdown();
+        peer.pass(Duration::from_millis(999));
+        assert!(!peer.session.is_over() && peer.sent().is_empty());
+        peer
+    };
+    // Its first request was on its way: it is served, and the drain goes on as usual.
+    let mut peer = held();
+    peer.feed(syn(1, true));
+    assert!(peer.session.accept().is_some());
+    assert!(peer.sent().contains(&"GOAWAY 2147483647 OK".to_owned()));
+
+    let mut peer = held();
+    peer.pass(Duration::from_millis(1));
+    assert!(peer.session.is_finished() && peer.sent().is_empty());
 }
 
 #[test]

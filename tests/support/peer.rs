@@ -70,6 +70,20 @@ impl Peer {
             .expect("our side has closed the transport");
     }
 
+    /// Reads past the head of an HTTP/1.1 message, which comes before the first frame.
+    pub(crate) async fn skip_http_head(&mut self) {
+        const END: &[u8] = b"\r\n\r\n";
+        loop {
+            let end = self.input.windows(END.len()).position(|at| at == END);
+            if let Some(end) = end {
+                self.input.advance(end + END.len());
+                return;
+            }
+            let read = within("the head", self.wire.read(&mut self.input)).await;
+            assert_ne!(read.unwrap(), 0, "the transport has ended in a head");
+        }
+    }
+
     /// The next frame, DATA in whole; `None` is the end of the transport.
     pub(crate) async fn recv(&mut self) -> Option<Frame> {
         loop {
