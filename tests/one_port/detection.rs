@@ -152,6 +152,10 @@ async fn tls_and_nonsense_on_a_plain_port_are_named() {
         let error = within("the end", driver).await.unwrap().unwrap_err();
         assert!(error.is_negotiation(), "{error}");
         assert!(error.to_string().contains(says), "{error}");
+        // In plain text, so that a TLS client sees that there is none.
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
 }
 

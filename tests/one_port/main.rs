@@ -12,9 +12,14 @@
 mod http_support;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "tls")]
+#[path = "../tls_support/mod.rs"]
+mod tls_support;
 
 mod clients;
 mod detection;
 mod protocols;
 mod shutdown;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrade;

@@ -12,8 +12,8 @@ use axum::routing::get;
 use http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use spdy::Body;
-use spdy::server::auto;
+use spdy::server::{Listener, auto};
+use spdy::{Body, NegotiatedAlpn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -42,14 +42,14 @@ fn counting_app(served: &Served, permits: &Arc<Semaphore>) -> Router {
 }
 
 /// 200 requests at once, a shutdown among them: each is answered, or came back as unprocessed.
-async fn drain_under_load<F>(connect: impl FnOnce(SocketAddr) -> F)
+pub(crate) async fn drain_under_load<L, F>(listener: L, connect: impl FnOnce(SocketAddr) -> F)
 where
+    L: Listener<Addr = SocketAddr, Io: NegotiatedAlpn>,
     F: Future<Output = Client>,
 {
     const REQUESTS: u32 = 200;
     let served = Served::default();
     let permits = Arc::new(Semaphore::new(0));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = spawn(
@@ -109,14 +109,19 @@ where
     assert!(answered.len() >= 20);
 }
 
+async fn bind() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
 #[tokio::test]
 async fn a_drain_under_load_loses_no_request_over_spdy() {
-    drain_under_load(Client::spdy).await;
+    drain_under_load(bind().await, Client::spdy).await;
 }
 
 #[tokio::test]
 async fn a_drain_under_load_loses_no_request_behind_an_upgrade() {
-    drain_under_load(|address| async move { Client::upgraded(address, "/1").await }).await;
+    let connect = |address| async move { Client::upgraded(address, "/1").await };
+    drain_under_load(bind().await, connect).await;
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ pin_project! {
         Known { protocol: Detected, io: Option<I> },
         Misled { error: Option<Error> },
         Spdy { #[pin] connection: server::Connection<Rewind<I>, S, E> },
-        Http1 { #[pin] connection: Http1<I, S>, upgrades: mpsc::Receiver<OnUpgrade> },
+        Http1 { #[pin] connection: Http1<I, S>, upgrades: mpsc::Receiver<OnUpgrade>, misled: Option<Error> },
         Http2 { #[pin] connection: Http2<I, S, E> },
         Upgrading { #[pin] upgrade: OnUpgrade },
         Upgraded { #[pin] connection: server::Connection<Upgraded, S, E> },
@@ -138,13 +138,16 @@ where
                 }
                 State::Spdy { connection }
             }
-            Detected::Http1 => {
+            Detected::Http1 | Detected::Other => {
+                // hyper answers 400 to whatever is no HTTP: a TLS client takes that for the plain text it is.
+                let misled = (protocol == Detected::Other).then(|| detect::other(io.start()));
                 let (sender, upgrades) = mpsc::channel(1);
                 let service = http(builder.upgrade.then_some(sender));
                 let connection = builder.http1.serve_connection(io, service);
                 State::Http1 {
                     connection: connection.with_upgrades(),
                     upgrades,
+                    misled,
                 }
             }
             Detected::Http2 => State::Http2 {
@@ -182,9 +185,13 @@ where
                 StateProjection::Http1 {
                     connection,
                     upgrades,
+                    misled,
                 } => {
-                    ready!(connection.poll(cx))
-                        .map_err(|error| failed("serving HTTP/1.1", error))?;
+                    let ended = ready!(connection.poll(cx));
+                    if let Some(misled) = misled.take() {
+                        return Poll::Ready(Err(misled));
+                    }
+                    ended.map_err(|error| failed("serving HTTP/1.1", error))?;
                     match upgrades.try_recv() {
                         Ok(upgrade) => State::Upgrading { upgrade },
                         Err(_) => return Poll::Ready(Ok(())),

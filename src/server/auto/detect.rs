@@ -26,6 +26,8 @@ pub(super) enum Detected {
     Spdy,
     Http1,
     Http2,
+    /// Nothing that is known.
+    Other,
 }
 
 /// What the ALPN protocol of a transport is; `None` if its first bytes have to tell.
@@ -44,26 +46,33 @@ pub(super) fn by_alpn(io: &impl NegotiatedAlpn) -> Result<Option<Detected>> {
 }
 
 /// What these first bytes are; `None` if more are needed.
-fn by_bytes(start: &[u8]) -> Result<Option<Detected>> {
+fn by_bytes(start: &[u8]) -> Option<Detected> {
     const PREFACE: &[u8] = b"PRI ";
     match start {
         // The control bit and the version, 2 or 3 (section 2.2.1). A session begins with SETTINGS or SYN_STREAM.
-        [0x80, 2 | 3, ..] => Ok(Some(Detected::Spdy)),
-        [] | [0x80 | 0x16] => Ok(None),
+        [0x80, 2 | 3, ..] => Some(Detected::Spdy),
+        [] | [0x80 | 0x16] => None,
         // HTTP/2 begins with `PRI * HTTP/2.0` (RFC 9113 section 3.4).
-        _ if start.starts_with(PREFACE) => Ok(Some(Detected::Http2)),
-        _ if PREFACE.starts_with(start) => Ok(None),
-        // A TLS record that holds a handshake.
-        [0x16, 3, ..] => Err(Error::negotiation(
-            "expected plain SPDY, HTTP/1.1 or HTTP/2; the client began a TLS handshake on a port without TLS",
-        )),
+        _ if start.starts_with(PREFACE) => Some(Detected::Http2),
+        _ if PREFACE.starts_with(start) => None,
         // What is text gets an HTTP/1.1 answer, 400 if need be; empty lines may precede a request (RFC 9112 section 2.2).
-        [b'!'..=b'~' | b'\r' | b'\n', ..] => Ok(Some(Detected::Http1)),
-        _ => Err(Error::negotiation(format!(
-            "expected SPDY (bytes 80 03), HTTP/2 (\"PRI \") or an HTTP/1.1 request; the first bytes are {}",
-            Hex(start)
-        ))),
+        [b'!'..=b'~' | b'\r' | b'\n', ..] => Some(Detected::Http1),
+        _ => Some(Detected::Other),
     }
+}
+
+/// What to say of first bytes that are [`Detected::Other`].
+pub(super) fn other(start: &[u8]) -> Error {
+    // A TLS record that holds a handshake.
+    if start.starts_with(&[0x16, 3]) {
+        return Error::negotiation(
+            "expected plain SPDY, HTTP/1.1 or HTTP/2; the client began a TLS handshake on a port without TLS",
+        );
+    }
+    Error::negotiation(format!(
+        "expected SPDY (bytes 80 03), HTTP/2 (\"PRI \") or an HTTP/1.1 request; the first bytes are {}",
+        Hex(start)
+    ))
 }
 
 /// Bytes as they stand in dumps.
@@ -139,7 +148,7 @@ impl<I: Read + Unpin> Detect<I> {
     /// What the transport speaks; `None` if it was closed before it said anything, or a shutdown came first.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<I>> {
         loop {
-            let detected = by_bytes(&self.buf[..self.filled])?;
+            let detected = by_bytes(&self.buf[..self.filled]);
             let Some(io) = &mut self.io else {
                 return Poll::Ready(Ok(None));
             };
@@ -186,37 +195,42 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_the_protocol() {
-        let of = |start: &[u8]| by_bytes(start).unwrap();
-        assert_eq!(of(&[0x80, 3, 0, 4]), Some(Detected::Spdy));
-        assert_eq!(of(&[0x80, 2]), Some(Detected::Spdy));
-        assert_eq!(of(b"PRI * HTTP/2.0"), Some(Detected::Http2));
-        assert_eq!(of(b"PRI "), Some(Detected::Http2));
-        for http1 in [
-            &b"GET "[..],
-            b"G",
-            b"PUT ",
-            b"PR ",
-            b"PRIX",
-            b"\r\nGET",
-            b"get",
+        for (start, detected) in [
+            (&[0x80, 3, 0, 4][..], Detected::Spdy),
+            (&[0x80, 2], Detected::Spdy),
+            (b"PRI * HTTP/2.0", Detected::Http2),
+            (b"PRI ", Detected::Http2),
+            (b"GET ", Detected::Http1),
+            (b"G", Detected::Http1),
+            (b"PUT ", Detected::Http1),
+            (b"PR ", Detected::Http1),
+            (b"PRIX", Detected::Http1),
+            (b"\r\nGET", Detected::Http1),
+            (b"get", Detected::Http1),
+            (&[0x80, 4], Detected::Other),
+            (&[0, 0, 0, 1], Detected::Other),
+            (&[0xff], Detected::Other),
+            (&[0x16, 3], Detected::Other),
+            (&[0x16, 4], Detected::Other),
+            (b" GET", Detected::Other),
         ] {
-            assert_eq!(of(http1), Some(Detected::Http1), "{http1:?}");
+            assert_eq!(by_bytes(start), Some(detected), "{start:?}");
         }
         for undecided in [&b""[..], &[0x80], b"P", b"PR", b"PRI", &[0x16]] {
-            assert_eq!(of(undecided), None, "{undecided:?}");
+            assert_eq!(by_bytes(undecided), None, "{undecided:?}");
         }
     }
 
     #[test]
     fn other_first_bytes_are_named() {
-        let of = |start: &[u8]| by_bytes(start).unwrap_err();
-        assert!(of(&[0x16, 3, 1, 2]).to_string().contains("TLS handshake"));
-        for other in [&[0x80, 4][..], &[0, 0, 0, 1], &[0xff], &[0x16, 4], b" GET"] {
-            let error = of(other);
-            assert!(error.is_negotiation(), "{other:?}: {error}");
-            let first = format!("first bytes are {:02x}", other[0]);
-            assert!(error.to_string().contains(&first), "{error}");
-        }
+        let says = |start: &[u8]| {
+            let error = other(start);
+            assert!(error.is_negotiation());
+            error.to_string()
+        };
+        assert!(says(&[0x16, 3, 1, 2]).contains("began a TLS handshake"));
+        assert!(says(&[0x16, 4]).ends_with("the first bytes are 16 04"));
+        assert!(says(&[0]).ends_with("the first bytes are 00"));
     }
 
     #[test]
@@ -224,7 +238,8 @@ mod tests {
         for first in 0..=u8::MAX {
             for second in [0, 2, 3, b'R'] {
                 let start = [first, second, b'I', b' '];
-                assert!(!matches!(by_bytes(&start), Ok(None)), "{start:?}");
+                assert_eq!(start.len(), ENOUGH);
+                assert_ne!(by_bytes(&start), None, "{start:?}");
             }
         }
     }

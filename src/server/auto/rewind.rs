@@ -17,6 +17,11 @@ impl<I> Rewind<I> {
     pub(super) fn new(start: Bytes, io: I) -> Self {
         Self { start, io }
     }
+
+    /// What was read already.
+    pub(super) fn start(&self) -> &[u8] {
+        &self.start
+    }
 }
 
 impl<I: Read + Unpin> Read for Rewind<I> {
