@@ -18,23 +18,24 @@ use crate::session::Config;
 /// So SPDY fits on top of a stack of acceptors, such as limits, time-outs, TLS or PROXY protocol in layers of their own.
 /// A call serves one connection to its end; the request service is cloned for each.
 ///
-/// ```
+/// ```no_run
 /// use axum::{Router, routing::get};
 /// use spdy::SpdyLayer;
-/// use tower::{Layer, ServiceBuilder, ServiceExt};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let app = Router::new().route("/", get(|| async { "hello" }));
-/// let connections = ServiceBuilder::new()
+/// let mut connections = ServiceBuilder::new()
 ///     .concurrency_limit(1000) // connections at once
 ///     .layer(SpdyLayer::new())
 ///     .service(app);
 ///
-/// let (io, peer) = tokio::io::duplex(4096);
-/// drop(peer);
-/// connections.oneshot(io).await?;
-/// # Ok(())
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:6121").await?;
+/// loop {
+///     let connections = connections.ready().await?;
+///     let (io, _) = listener.accept().await?;
+///     tokio::spawn(connections.call(io));
+/// }
 /// # }
 /// ```
 ///

@@ -8,6 +8,10 @@
 //! | send requests | [`client::handshake`], [`client::SendRequest`] |
 //! | connect to a URI, with TLS, or fall back to HTTP | [`client::Connector`], [`tls`], `client::FallbackConnector` |
 //! | serve over TLS with ALPN | [`tls::TlsListener`] |
+//! | serve SPDY, HTTP/1.1 and HTTP/2 on one port | [`server::auto`] |
+//! | add SPDY to an HTTP/1.1 server, or be the client of one | [`upgrade`] |
+//! | put SPDY into a tower stack of connections | [`SpdyLayer`] |
+//! | shut all of them down without losing a request | [`server::GracefulShutdown`] |
 //! | open and accept raw byte streams | [`stream::Session`] |
 //! | build on the protocol without IO | [`session::Session`], [`codec`] |
 //!
@@ -18,8 +22,8 @@
 //! Each layer imports only lower ones.
 //!
 //! ```text
-//! L6  tls                     TLS with ALPN for both ends
-//! L5  server  client          hyper-style builders, connections, serve()
+//! L6  upgrade  layer  tls     HTTP Upgrade, tower layers, TLS with ALPN
+//! L5  server  client          hyper-style builders, connections, serve(), one port for all, the connector
 //! L4  http                    Request/Response <-> header block, Body, body pipe
 //! L3  conn  stream            tokio driver; Session, Stream, SendStream, RecvStream
 //! L2  session                 the protocol state machine: frames in, frames and events out; no IO, no clock
@@ -34,7 +38,8 @@
 //! | `server` | L5 `server`, [`serve`] | yes |
 //! | `client` | L5 `client` | yes |
 //! | `tls` | [`tls`]: TLS with ALPN by tokio-rustls, at both ends | |
-//! | `auto` | `client::FallbackConnector`: HTTP/2 or HTTP/1.1 where a server speaks no SPDY | |
+//! | `upgrade` | [`upgrade`]: the HTTP/1.1 Upgrade to SPDY, at both ends | yes |
+//! | `auto` | [`server::auto`], `client::FallbackConnector`: HTTP/2 and HTTP/1.1 beside SPDY, by hyper | |
 //! | `hyper-rustls` | `NegotiatedAlpn` for hyper-rustls's `MaybeHttpsStream` | |
 //! | `stream` | L3, raw streams over tokio; both of the above enable it | |
 //! | `http` | L4, which both of the above share; of no use alone | |
@@ -103,6 +108,6 @@ pub use self::server::{serve, serve_with};
 pub use self::session::{Config, FlowControl, Overflow};
 
 /// The snippets of the README, compiled.
-#[cfg(all(doctest, feature = "server", feature = "client"))]
+#[cfg(all(doctest, feature = "auto", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 pub struct ReadmeDoctests;

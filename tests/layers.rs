@@ -196,9 +196,15 @@ fn the_http_mapping_knows_no_hyper_and_no_tower() {
 }
 
 #[test]
-fn builders_and_connectors_know_no_tls_library() {
+fn builders_and_connectors_know_nothing_of_what_stands_on_them() {
     // Any library fits behind `Secure` and `Listener`; rustls is one.
-    let words = ["crate::tls", "tokio_rustls", "rustls"];
+    let words = [
+        "crate::tls",
+        "tokio_rustls",
+        "rustls",
+        "crate::upgrade",
+        "crate::layer",
+    ];
     forbid(&sources(&["server", "client"]), &words);
 }
 
