@@ -21,20 +21,19 @@ use crate::session::Config;
 /// ```no_run
 /// use axum::{Router, routing::get};
 /// use spdy::SpdyLayer;
-/// use tower::{Service, ServiceBuilder, ServiceExt};
+/// use tower::{ServiceBuilder, ServiceExt};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let app = Router::new().route("/", get(|| async { "hello" }));
-/// let mut connections = ServiceBuilder::new()
+/// let connections = ServiceBuilder::new()
 ///     .concurrency_limit(1000) // connections at once
 ///     .layer(SpdyLayer::new())
 ///     .service(app);
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:6121").await?;
 /// loop {
-///     let connections = connections.ready().await?;
 ///     let (io, _) = listener.accept().await?;
-///     tokio::spawn(connections.call(io));
+///     tokio::spawn(connections.clone().oneshot(io));
 /// }
 /// # }
 /// ```
