@@ -30,8 +30,16 @@ pub trait Listener: Send + 'static {
     /// Is told, before the first [`accept`](Self::accept), which protocols are served: their ALPN names, the preferred
     /// one first. A listener that does TLS offers them, so that no client agrees on a protocol that nobody here
     /// speaks; others do nothing, which is the default.
-    fn set_protocols(&mut self, alpn: &'static [&'static [u8]]) {
+    fn set_protocols(&mut self, alpn: &[&[u8]]) {
         let _ = alpn;
+    }
+
+    /// A connection that was taken from the operating system and not handed out yet, when no more are to be accepted: one
+    /// whose TLS handshake is under way, for example, and whose client may have sent a request already. Called until it
+    /// gives `None`, which is the default. It has to be as cancel-safe as [`accept`](Self::accept), and not to take long:
+    /// a shutdown waits for it.
+    fn drain(&mut self) -> impl Future<Output = Option<(Self::Io, Self::Addr)>> + Send {
+        std::future::ready(None)
     }
 }
 

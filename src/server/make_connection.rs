@@ -17,7 +17,7 @@ pub trait MakeConnection<I, S>: Send + 'static {
     type Connection: GracefulConnection + Send + 'static;
 
     /// The ALPN names of what is spoken, the preferred one first.
-    const ALPN: &'static [&'static [u8]];
+    fn alpn(&self) -> &[&[u8]];
 
     /// Serves one transport. `peer` names the other end in logs.
     fn connection(&self, io: I, service: S, peer: Option<&str>) -> Self::Connection;
@@ -39,7 +39,9 @@ where
 {
     type Connection = Connection<TokioIo<I>, TowerToHyperService<S>, E>;
 
-    const ALPN: &'static [&'static [u8]] = &[alpn::SPDY_31];
+    fn alpn(&self) -> &[&[u8]] {
+        &[alpn::SPDY_31]
+    }
 
     fn connection(&self, io: I, service: S, peer: Option<&str>) -> Self::Connection {
         let connection = self.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));

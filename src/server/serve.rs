@@ -156,7 +156,7 @@ where
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let mut signal = self.signal;
-        self.listener.set_protocols(P::ALPN);
+        self.listener.set_protocols(self.builder.alpn());
         loop {
             tokio::select! {
                 () = &mut signal => break,

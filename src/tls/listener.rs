@@ -221,7 +221,7 @@ where
         self.listener.local_addr()
     }
 
-    fn set_protocols(&mut self, alpn: &'static [&'static [u8]]) {
+    fn set_protocols(&mut self, alpn: &[&[u8]]) {
         self.offer(alpn);
     }
 }

@@ -32,7 +32,9 @@ where
 {
     type Connection = Connection<TokioIo<I>, TowerToHyperService<S>, B, E>;
 
-    const ALPN: &'static [&'static [u8]] = &[alpn::SPDY_31, alpn::H2, alpn::HTTP_11];
+    fn alpn(&self) -> &[&[u8]] {
+        &[alpn::SPDY_31, alpn::H2, alpn::HTTP_11]
+    }
 
     fn connection(&self, io: I, service: S, peer: Option<&str>) -> Self::Connection {
         let service = TowerToHyperService::new(service);
