@@ -226,7 +226,9 @@ macro_rules! with_options {
             /// Ends the session when nothing at all is received for this long after a keep-alive PING was
             /// written. Default: 20 s.
             keep_alive_timeout(timeout: std::time::Duration) { keep_alive_timeout = timeout }
-            /// Whether keep-alive PINGs are also sent while no stream is open. Default: no.
+            /// Whether keep-alive PINGs are also sent while no stream is open. Behind
+            /// [`hold_until_peer_speaks`](Self::hold_until_peer_speaks) nothing can be asked: a peer that has not said a
+            /// word is given up after the interval and the time-out. Default: no.
             keep_alive_while_idle(enabled: bool) { keep_alive_while_idle = enabled }
             /// Shuts the session down gracefully when no stream was open for this long; `None` never does.
             /// Default: `None`.

@@ -130,6 +130,11 @@ impl KeepAlive {
         self.phase = Phase::Quiet;
     }
 
+    /// Nothing may be sent yet: the peer has to speak first, and its time-out starts now.
+    pub(crate) fn cannot_ask(&mut self, now: Instant) {
+        self.phase = Phase::Waiting(now);
+    }
+
     /// The PING was emitted: the time-out starts now.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
         if self.phase == Phase::Asked {

@@ -415,6 +415,9 @@ impl Session {
         let idle = self.is_idle();
         if !self.read_paused && (!idle || self.config.keep_alive_while_idle) {
             match self.keep_alive.expired(now) {
+                Some(KeepAliveAction::Ping) if self.is_held_back() => {
+                    self.keep_alive.cannot_ask(now);
+                }
                 Some(KeepAliveAction::Ping) => {
                     if let Some(id) = self.pings.start(Purpose::KeepAlive) {
                         self.control.push(Control::Ping(id), false);

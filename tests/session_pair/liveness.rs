@@ -36,6 +36,26 @@ fn nothing_is_sent_before_the_peer_speaks_where_that_is_asked_for() {
 }
 
 #[test]
+fn keep_alive_gives_a_peer_up_that_has_to_speak_first_and_does_not() {
+    let second = Duration::from_secs(1);
+    let config = Config::server()
+        .hold_until_peer_speaks(true)
+        .keep_alive_interval(10 * second)
+        .keep_alive_timeout(5 * second);
+    // An idle session is left alone, unless asked otherwise.
+    let mut peer = Solo::new(Role::Server, config.clone());
+    peer.pass(1000 * second);
+    assert!(!peer.session.is_over());
+
+    let mut peer = Solo::new(Role::Server, config.keep_alive_while_idle(true));
+    peer.pass(Duration::from_millis(14_999));
+    assert!(!peer.session.is_over() && peer.sent().is_empty());
+    peer.pass(Duration::from_millis(1));
+    let error = peer.session.outcome().unwrap().unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(spdy::Timeout::KeepAlive));
+}
+
+#[test]
 fn a_shutdown_waits_a_second_for_a_peer_that_has_to_speak_first() {
     let held = || {
         let mut peer = Solo::new(Role::Server, Config::server().hold_until_peer_speaks(true));
