@@ -38,6 +38,8 @@ pub enum Timeout {
     Detect,
     /// A TLS handshake took too long.
     TlsHandshake,
+    /// The head of an HTTP/1.1 request did not arrive in time, or the next one on a connection that is kept alive.
+    RequestHead,
 }
 
 #[derive(Debug)]
@@ -153,6 +155,7 @@ impl Error {
                 "the peer has not sent the bytes that tell SPDY, HTTP/1.1 and HTTP/2 apart"
             }
             Timeout::TlsHandshake => "the TLS handshake was not finished in time",
+            Timeout::RequestHead => "the head of an HTTP/1.1 request did not arrive in time",
         };
         Self::new(Kind::Timeout(which), detail)
     }

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::{Error, Result};
-use crate::server::{Builder, GracefulConnection, GracefulShutdown, MakeConnection};
+use crate::server::{Builder, GracefulShutdown, MakeConnection, outcome};
 use crate::session::Config;
 
 /// Makes a service of connections of a service of requests: `Service<Io>`, for any tokio transport.
@@ -20,20 +20,23 @@ use crate::session::Config;
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
-/// use spdy::SpdyLayer;
-/// use tower::{ServiceBuilder, ServiceExt};
+/// use spdy::{SpdyLayer, server::Listener};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let app = Router::new().route("/", get(|| async { "hello" }));
-/// let connections = ServiceBuilder::new()
+/// let mut connections = ServiceBuilder::new()
 ///     .concurrency_limit(1000) // connections at once
 ///     .layer(SpdyLayer::new())
 ///     .service(app);
 ///
-/// let listener = tokio::net::TcpListener::bind("127.0.0.1:6121").await?;
+/// let mut listener = TcpListener::bind("127.0.0.1:6121").await?;
 /// loop {
-///     let (io, _) = listener.accept().await?;
-///     tokio::spawn(connections.clone().oneshot(io));
+///     // Ready first: nothing is accepted that would only wait.
+///     let ready = ServiceExt::<TcpStream>::ready(&mut connections).await?;
+///     let (io, _) = Listener::accept(&mut listener).await;
+///     tokio::spawn(ready.call(io));
 /// }
 /// # }
 /// ```
@@ -137,11 +140,7 @@ where
         let connection = self.layer.maker.connection(io, service, None);
         match &self.layer.graceful {
             Some(graceful) => Box::pin(graceful.watch(connection)),
-            None => Box::pin(outcome(connection)),
+            None => Box::pin(async move { outcome(connection.await) }),
         }
     }
-}
-
-async fn outcome<C: GracefulConnection>(connection: C) -> Result<()> {
-    C::outcome(connection.await)
 }

@@ -26,7 +26,7 @@ use spdy::server::{self, GracefulConnection, GracefulShutdown};
 use spdy::stream::OpenOptions;
 use spdy::{Body, Config, SpdyLayer};
 use support::*;
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
 use tokio::sync::oneshot;
@@ -40,22 +40,23 @@ struct Fake {
 }
 
 impl Future for Fake {
-    type Output = &'static str;
+    type Output = Result<(), &'static str>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<&'static str> {
-        Pin::new(&mut self.end).poll(cx).map(Result::unwrap)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let end = Pin::new(&mut self.end).poll(cx);
+        end.map(|end| match end.unwrap() {
+            "ended" => Ok(()),
+            why => Err(why),
+        })
     }
 }
 
 impl GracefulConnection for Fake {
+    type Error = &'static str;
+
     fn graceful_shutdown(mut self: Pin<&mut Self>) {
         let told = self.told.take().expect("it is told once");
         told.send(()).unwrap();
-    }
-
-    fn outcome(output: &'static str) -> spdy::Result<()> {
-        assert_eq!(output, "ended");
-        Ok(())
     }
 }
 
@@ -140,6 +141,46 @@ async fn what_is_left_at_the_deadline_is_cut() {
     // And whatever comes now.
     let (later, _end, _told) = fake();
     graceful.watch(later).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_without_a_connection_does_not_hold_a_deadline_up() {
+    let graceful = GracefulShutdown::new();
+    let place = graceful.watcher();
+    let began = Instant::now();
+    let deadline = Duration::from_secs(5);
+    graceful.shutdown_within(deadline).await.unwrap_err();
+    assert_eq!(began.elapsed(), deadline + Duration::from_secs(1));
+    // What comes into it is cut.
+    let (late, _end, _told) = fake();
+    place.watch(late).await.unwrap_err();
+}
+
+/// hyper closes an HTTP/1.1 connection that is idle in its eyes: what has arrived by then has to be read before.
+#[cfg(feature = "upgrade")]
+#[tokio::test]
+async fn a_request_that_has_arrived_is_read_before_the_shutdown_is_told() {
+    for _ in 0..100 {
+        let graceful = GracefulShutdown::new();
+        let (io, mut peer) = tokio::io::duplex(64 * 1024);
+        let service = service_fn(|_: Request<hyper::body::Incoming>| async {
+            Ok::<_, Infallible>(Response::new(Body::from("hello")))
+        });
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
+        let serving = spawn(graceful.watch(connection));
+        settle().await;
+        // Both before the connection's task runs again.
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        peer.write_all(request).await.unwrap();
+        graceful.start();
+        let mut answer = String::new();
+        within("the answer", peer.read_to_string(&mut answer))
+            .await
+            .unwrap();
+        assert!(answer.ends_with("hello"), "{answer:?}");
+        within("the end", serving).await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,8 +28,9 @@ use http_body_util::BodyExt;
 use http_support::*;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use spdy::client::{self, SendRequest};
+use spdy::server::{GracefulShutdown, Listener};
 use support::within;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
 use tokio::sync::{Semaphore, oneshot};
@@ -373,4 +374,62 @@ async fn a_connection_that_panics_is_logged_as_an_error() {
         log.contains("ERROR") && log.contains("has panicked"),
         "{log}"
     );
+}
+
+/// A listener that holds a connection which it has not handed out.
+struct Holding(TcpListener, Option<(DuplexStream, SocketAddr)>);
+
+impl Listener for Holding {
+    type Io = DuplexStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (DuplexStream, SocketAddr) {
+        std::future::pending().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    async fn drain(&mut self) -> Option<(DuplexStream, SocketAddr)> {
+        self.1.take()
+    }
+}
+
+#[tokio::test]
+async fn what_a_listener_still_holds_is_served_by_the_shutdown() {
+    let (io, peer) = tokio::io::duplex(64 * 1024);
+    let (listener, address) = bind().await;
+    let (mut send, driver) = connect(peer).await;
+    let (app, permits) = slow_app();
+    permits.add_permits(1);
+    let serving = spdy::serve(Holding(listener, Some((io, address))), app)
+        .with_graceful_shutdown(async {})
+        .into_future();
+    let serving = spawn(serving);
+    assert_eq!(ask(&mut send, "/slow").await, "slow");
+    within("the shutdown", serving).await.unwrap().unwrap();
+    within("the client", driver).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn servers_can_share_a_shutdown() {
+    let graceful = GracefulShutdown::new();
+    let mut servers = Vec::new();
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let (listener, address) = bind().await;
+        let serving = spdy::serve(listener, slow_app().0).graceful(&graceful);
+        servers.push(spawn(serving.into_future()));
+        let (mut send, driver) = connect(TcpStream::connect(address).await.unwrap()).await;
+        assert_eq!(ask(&mut send, "/").await, "quick");
+        clients.push((send, driver));
+    }
+    within("the shutdown", graceful.shutdown()).await;
+    for server in servers {
+        within("a server", server).await.unwrap().unwrap();
+    }
+    for (_send, driver) in clients {
+        within("a client", driver).await.unwrap().unwrap();
+    }
 }

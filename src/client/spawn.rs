@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hyper::rt::Executor;
 
-/// A task of the client: what is left of an upload when its response has arrived, or a connection of a
-/// [`Connector`](super::Connector).
+/// A task that is spawned seldom: what is left of an upload when its response has arrived, or a connection, of a
+/// [`Connector`](super::Connector) or behind an HTTP Upgrade.
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An executor without its type, for tasks that are spawned seldom.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// A wait for a point in time.
-pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A wait for a point in time. `Sync` because hyper's are.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// Where a connection gets its time from.
 ///

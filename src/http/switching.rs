@@ -26,10 +26,11 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
         .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
         .collect();
     if lines.is_empty() {
-        format!("no {name} header")
-    } else {
-        format!("{name}: {}", lines.join(", "))
+        return format!("no {name} header");
     }
+    // Enough to see what it is: the text goes into logs and answers.
+    let text: String = lines.join(", ").chars().take(100).collect();
+    format!("{name}: {}", text.escape_debug())
 }
 
 /// Whether a request says that it wants SPDY/3.1 next, whatever else may be wrong with it.

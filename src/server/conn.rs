@@ -27,9 +27,9 @@ const ACCEPT_BATCH: usize = 64;
 /// Builds server connections: all options, and the executor that runs the requests.
 #[derive(Clone, Debug)]
 pub struct Builder<E> {
-    exec: E,
+    pub(super) exec: E,
     config: Config,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 crate::rt::builder_setters!($ [impl<E> Builder<E>]);
@@ -41,6 +41,15 @@ impl<E> Builder<E> {
             exec,
             config: Config::server(),
             clock: Arc::new(TokioClock::new()),
+        }
+    }
+
+    /// Replaces the executor.
+    pub fn executor<E2>(self, exec: E2) -> Builder<E2> {
+        Builder {
+            exec,
+            config: self.config,
+            clock: self.clock,
         }
     }
 
@@ -57,46 +66,6 @@ impl<E> Builder<E> {
     {
         self.clock = crate::rt::clock(timer);
         self
-    }
-
-    /// The executor.
-    #[cfg(feature = "upgrade")]
-    pub(crate) fn executor(&self) -> &E {
-        &self.exec
-    }
-
-    /// The same options with another executor.
-    #[cfg(feature = "upgrade")]
-    pub(crate) fn with_executor<E2>(self, exec: E2) -> Builder<E2> {
-        Builder {
-            exec,
-            config: self.config,
-            clock: self.clock,
-        }
-    }
-
-    /// Where time comes from.
-    #[cfg(feature = "auto")]
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
-    /// As [`serve_connection`](Self::serve_connection), behind an HTTP Upgrade: nothing is said before the client has
-    /// spoken. A client that reads the 101 through a buffer of its own loses what comes right behind it; Kubernetes'
-    /// do.
-    #[cfg(feature = "upgrade")]
-    pub(crate) fn serve_upgraded<I, S, B>(&self, io: I, service: S) -> Connection<I, S, E>
-    where
-        I: Read + Write + Unpin,
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<BoxError>,
-        B: http_body::Body + 'static,
-        B::Error: Into<BoxError>,
-        E: Executor<StreamTask<S::Future, B>> + Clone,
-    {
-        let mut builder = self.clone();
-        builder.hold_until_peer_speaks(true);
-        builder.serve_connection(io, service)
     }
 
     /// Serves requests that arrive on a transport, until the peer leaves or

@@ -1,3 +1,10 @@
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "upgrade")]
+mod http1;
+#[cfg(feature = "auto")]
+mod http2;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,17 +21,27 @@ use crate::error::{Error, Result, Timeout};
 use crate::http::{Body, BoxError};
 
 /// A connection that can be asked to finish what is under way and to begin nothing new.
-pub trait GracefulConnection: Future {
+///
+/// Those of this crate are such, server, client and raw; and hyper's own servers of HTTP/1.1 (feature `upgrade`) and HTTP/2
+/// (feature `auto`), because a server whose connections may be upgraded has both kinds.
+pub trait GracefulConnection: Future<Output = Result<(), Self::Error>> {
+    /// Why the connection ended.
+    type Error: Into<BoxError>;
+
     /// Starts a graceful shutdown and returns at once; the connection is polled on until it ends.
     fn graceful_shutdown(self: Pin<&mut Self>);
-
-    /// What the output of the future says about the connection.
-    ///
-    /// # Errors
-    ///
-    /// The error that ended the connection.
-    fn outcome(output: Self::Output) -> Result<()>;
 }
+
+/// The end of a connection: an error of this crate is left as it is.
+pub(crate) fn outcome<E: Into<BoxError>>(output: Result<(), E>) -> Result<()> {
+    output.map_err(|error| match error.into().downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(other) => Error::http("a connection ended with an error", other),
+    })
+}
+
+/// How long connections that are cut are given to be gone.
+const CUT: Duration = Duration::from_secs(1);
 
 /// How far a shutdown is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +149,8 @@ impl GracefulShutdown {
     }
 
     /// As [`shutdown`](Self::shutdown), for at most `deadline`; connections that have not ended then are cut, with
-    /// everything that is under way on them. Needs tokio's time.
+    /// everything that is under way on them. Needs tokio's time. A deadline is what bounds a shutdown: without one, a
+    /// client that never reads its response holds it up for ever.
     ///
     /// # Errors
     ///
@@ -149,7 +167,9 @@ impl GracefulShutdown {
             return Ok(());
         }
         self.phase.send_replace(Phase::Cut);
-        self.phase.closed().await;
+        // Connections go at once. What may stay is a place that nobody has put a connection in, and which is not waited
+        // for: it will be cut when one comes.
+        drop(tokio::time::timeout(CUT, self.phase.closed()).await);
         Err(Error::timeout(Timeout::Drain))
     }
 }
@@ -177,32 +197,44 @@ pub struct Watcher {
 }
 
 impl Watcher {
+    /// Waits until the shutdown begins; for ever if nobody is left to begin it.
+    pub(crate) async fn begun(&mut self) {
+        let begun = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
+        if begun.map(drop).is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Puts a connection in the place. The future ends as the connection does, or with a drain time-out when it was
     /// cut.
     ///
     /// # Errors
     ///
-    /// What [`GracefulConnection::outcome`] says; a drain time-out when the deadline of the shutdown has passed.
+    /// The connection's, that of another crate as an [`is_http`](Error::is_http); a drain time-out when the deadline of
+    /// the shutdown has passed.
     pub async fn watch<C: GracefulConnection>(self, connection: C) -> Result<()> {
         // Declared first, so that it is dropped behind the connection: who waits for the last place to be given up may
         // rely on the connection being gone.
         let mut phase = self.phase;
         let mut connection = pin!(connection);
         let draining = tokio::select! {
-            output = connection.as_mut() => return C::outcome(output),
+            // The connection first: what has arrived before the shutdown is taken before it is told. hyper closes an
+            // HTTP/1.1 connection that is idle in its eyes, with a request unread.
+            biased;
+            output = connection.as_mut() => return outcome(output),
             draining = phase.wait_for(|phase| *phase != Phase::Serving) => draining.is_ok(),
         };
         if draining {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
-                output = connection.as_mut() => return C::outcome(output),
+                output = connection.as_mut() => return outcome(output),
                 cut = phase.wait_for(|phase| *phase == Phase::Cut) => if cut.is_ok() {
                     return Err(Error::timeout(Timeout::Drain));
                 },
             }
         }
         // Nobody is left who could shut down or cut.
-        C::outcome(connection.await)
+        outcome(connection.await)
     }
 }
 
@@ -215,12 +247,10 @@ where
     B::Error: Into<BoxError>,
     E: Executor<StreamTask<S::Future, B>>,
 {
+    type Error = Error;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
-    }
-
-    fn outcome(output: Result<()>) -> Result<()> {
-        output
     }
 }
 
@@ -228,11 +258,9 @@ impl<T> GracefulConnection for crate::stream::Connection<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    type Error = Error;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
-    }
-
-    fn outcome(output: Result<()>) -> Result<()> {
-        output
     }
 }

@@ -29,8 +29,11 @@ mod listener;
 mod make_connection;
 mod respond;
 mod serve;
+#[cfg(feature = "upgrade")]
+mod upgraded;
 
 pub use self::conn::{Builder, Connection};
+pub(crate) use self::graceful::outcome;
 pub use self::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 pub use self::listener::Listener;
 pub use self::make_connection::MakeConnection;

@@ -65,6 +65,7 @@ where
         builder: Builder::new(TokioExecutor::new()),
         signal: Box::pin(std::future::pending()),
         drain_timeout: None,
+        graceful: GracefulShutdown::new(),
     }
 }
 
@@ -99,7 +100,11 @@ pub struct Serve<L, M, P = Builder<TokioExecutor>> {
     builder: P,
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
     drain_timeout: Option<Duration>,
+    graceful: GracefulShutdown,
 }
+
+/// How long a shutdown waits for transports that the listener has taken and not handed out.
+const LAST_TAKEN: Duration = Duration::from_secs(1);
 
 impl<L, M, P> Serve<L, M, P> {
     /// Shuts down gracefully when `signal` completes: no connection is accepted any more, every client is told with
@@ -112,8 +117,15 @@ impl<L, M, P> Serve<L, M, P> {
         self
     }
 
+    /// Makes this server and its connections part of a shutdown that others share. It is one with the
+    /// [signal](Self::with_graceful_shutdown): whichever comes first begins it for all.
+    pub fn graceful(mut self, graceful: &GracefulShutdown) -> Self {
+        self.graceful = graceful.clone();
+        self
+    }
+
     /// How long a graceful shutdown waits for requests under way; then their connections are cut, and the future
-    /// ends with a time-out error. Default: for ever.
+    /// ends with a time-out error. Default: for ever, and then a client that never reads its response holds it up for ever.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = Some(timeout);
         self
@@ -131,6 +143,7 @@ impl<L, M, P> Serve<L, M, P> {
             builder: f(self.builder),
             signal: self.signal,
             drain_timeout: self.drain_timeout,
+            graceful: self.graceful,
         }
     }
 }
@@ -152,57 +165,106 @@ where
     M::Future: Send,
     P: MakeConnection<L::Io, M::Response>,
 {
-    async fn run(mut self) -> Result<()> {
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        let mut signal = self.signal;
-        self.listener.set_protocols(self.builder.alpn());
+    async fn run(self) -> Result<()> {
+        let Self {
+            mut listener,
+            make,
+            builder,
+            mut signal,
+            drain_timeout,
+            graceful,
+        } = self;
+        listener.set_protocols(builder.alpn());
+        // Accepting takes part in the shutdown, too.
+        let mut place = graceful.watcher();
+        let mut accepting = Accepting {
+            make,
+            builder,
+            graceful,
+            connections: JoinSet::new(),
+        };
         loop {
             tokio::select! {
                 () = &mut signal => break,
+                () = place.begun() => break,
                 // Ended ones are taken out, so that the set holds live ones only.
-                Some(ended) = connections.join_next() => note_panic(ended),
-                (io, address) = self.listener.accept() => {
-                    let peer = format!("{address:?}");
+                Some(ended) = accepting.connections.join_next() => note_panic(ended),
+                (io, address) = listener.accept() => {
                     // A maker that takes its time must not hold up the shutdown.
-                    let made = tokio::select! {
+                    tokio::select! {
                         () = &mut signal => break,
-                        made = make(&mut self.make, address) => made,
-                    };
-                    let service = match made {
-                        Ok(service) => service,
-                        Err(error) => {
-                            let error: BoxError = error.into();
-                            tracing::error!(peer, %error, "no service was made for a connection; it is closed");
-                            continue;
-                        }
-                    };
-                    let connection = graceful.watch(self.builder.connection(io, service, Some(&peer)));
-                    connections.spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(peer, %error, "connection ended with an error");
-                        }
-                    });
+                        () = place.begun() => break,
+                        () = accepting.serve(io, address) => {}
+                    }
                 }
             }
         }
-        drop(self.listener);
-        let drained = match self.drain_timeout {
+        let graceful = accepting.graceful.clone();
+        graceful.start();
+        // What was taken before the signal: its client may have sent a request already.
+        let taken = async {
+            while let Some((io, address)) = listener.drain().await {
+                accepting.serve(io, address).await;
+            }
+        };
+        drop(tokio::time::timeout(LAST_TAKEN, taken).await);
+        drop(listener);
+        drop(place);
+        let drained = match drain_timeout {
             None => {
                 graceful.shutdown().await;
                 Ok(())
             }
             Some(timeout) => graceful.shutdown_within(timeout).await,
         };
-        while let Some(ended) = connections.join_next().await {
-            note_panic(ended);
+        // Those that were cut are dropped here at the latest.
+        if drained.is_ok() {
+            while let Some(ended) = accepting.connections.join_next().await {
+                note_panic(ended);
+            }
         }
         drained
     }
 }
 
-/// Says that the task of a connection has panicked: a transport, or something else that is not ours, did. Services
-/// have their own guard.
+/// What becomes of accepted transports.
+struct Accepting<M, P> {
+    make: M,
+    builder: P,
+    graceful: GracefulShutdown,
+    connections: JoinSet<()>,
+}
+
+impl<M, P> Accepting<M, P> {
+    /// Makes a service for a transport, and starts its connection.
+    async fn serve<I, A>(&mut self, io: I, address: A)
+    where
+        A: fmt::Debug,
+        M: Service<A>,
+        M::Error: Into<BoxError>,
+        P: MakeConnection<I, M::Response>,
+    {
+        let peer = format!("{address:?}");
+        match make(&mut self.make, address).await {
+            Ok(service) => {
+                let connection = self.builder.connection(io, service, Some(&peer));
+                let connection = self.graceful.watch(connection);
+                self.connections.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(peer, %error, "connection ended with an error");
+                    }
+                });
+            }
+            Err(error) => {
+                let error: BoxError = error.into();
+                tracing::error!(peer, %error, "no service was made for a connection; it is closed");
+            }
+        }
+    }
+}
+
+/// Says that the task of a connection has panicked: a transport, or something else that is not ours, did. Over SPDY
+/// services have a guard of their own, over HTTP/1.1 they run in the task of their connection, as everywhere with hyper.
 fn note_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         if error.is_panic() {

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::client::{self, SendRequest};
 use crate::error::{Error, Result};
-use crate::http::{Body, BoxError, switching};
+use crate::http::{Body, switching};
 use crate::session::Config;
 use crate::stream::{self, Session};
 
@@ -63,15 +63,15 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the transport.
+/// Dropping the future closes the transport. There is no time-out in here: put one around it.
 pub async fn connect<I, B>(io: I, mut request: Request<B>) -> Result<Answer>
 where
     I: Read + Write + Unpin + Send + 'static,
-    B: http_body::Body + Send + Unpin + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: http_body::Body,
 {
     prepare(&mut request)?;
+    // It is empty, whatever its type.
+    let request = request.map(|_| Body::empty());
     let (mut sender, connection) = http1::handshake(io)
         .await
         .map_err(|error| failed("the HTTP/1.1 handshake", error))?;

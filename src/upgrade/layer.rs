@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use hyper::rt::{Executor, Timer};
 use hyper_util::rt::TokioExecutor;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
@@ -86,7 +86,7 @@ impl<A, E> UpgradeLayer<A, E> {
     pub fn executor<E2>(self, exec: E2) -> UpgradeLayer<A, E2> {
         UpgradeLayer {
             app: self.app,
-            builder: self.builder.with_executor(exec),
+            builder: self.builder.executor(exec),
             graceful: self.graceful,
         }
     }
@@ -172,30 +172,52 @@ impl<S, A, E> Upgrade<S, A, E> {
             tracing::debug!(%error, "an Upgrade to SPDY that cannot be taken is passed on as an ordinary request");
             return None;
         }
-        let upgrade = hyper::upgrade::on(request);
-        let builder = self.layer.builder.clone();
-        let app = TowerToHyperService::new(self.layer.app.clone());
-        // The place is taken now: between the end of the HTTP connection and the start of the task no shutdown may
-        // believe that nothing is left.
-        let place = self.layer.graceful.as_ref().map(GracefulShutdown::watcher);
-        let task: BoxTask = Box::pin(async move {
-            let connection = match upgrade.await {
-                Ok(io) => builder.serve_upgraded(io, app),
-                Err(error) => {
-                    tracing::debug!(%error, "the Upgrade to SPDY did not come about");
-                    return;
-                }
-            };
-            let ended = match place {
-                Some(place) => place.watch(connection).await,
-                None => connection.await,
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "an upgraded connection ended with an error");
-            }
-        });
-        Executor::<BoxTask>::execute(self.layer.builder.executor(), task);
+        let upgrade = hyper::upgrade::on(&mut *request);
+        // What the HTTP server and the layers in front know of the connection, such as axum's `ConnectInfo`, holds for its
+        // requests over SPDY, too.
+        let app = Inherit {
+            app: TowerToHyperService::new(self.layer.app.clone()),
+            extensions: request.extensions().clone(),
+        };
+        let connection = self.layer.builder.serve_upgrade(upgrade, app);
+        let task: BoxTask = match &self.layer.graceful {
+            // The place is taken now: between the end of the HTTP connection and the start of the task no shutdown may
+            // believe that nothing is left.
+            Some(graceful) => Box::pin(note(graceful.watch(connection))),
+            None => Box::pin(note(connection)),
+        };
+        Executor::<BoxTask>::execute(self.layer.builder.exec(), task);
         Some(switching::response())
+    }
+}
+
+/// Runs an upgraded connection; nobody is there to take its outcome.
+async fn note(connection: impl Future<Output = Result<()>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "an upgraded connection ended with an error");
+    }
+}
+
+/// The app behind an Upgrade; its requests have the extensions of the request to upgrade, and their own.
+struct Inherit<A> {
+    app: A,
+    extensions: Extensions,
+}
+
+impl<A> hyper::service::Service<Request<Body>> for Inherit<A>
+where
+    A: hyper::service::Service<Request<Body>>,
+{
+    type Response = A::Response;
+    type Error = A::Error;
+    type Future = A::Future;
+
+    fn call(&self, mut request: Request<Body>) -> A::Future {
+        if !self.extensions.is_empty() {
+            let own = std::mem::replace(request.extensions_mut(), self.extensions.clone());
+            request.extensions_mut().extend(own);
+        }
+        self.app.call(request)
     }
 }
 

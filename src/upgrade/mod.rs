@@ -12,6 +12,18 @@
 //! stream ids. The server says nothing before the client has: clients that read the 101 through a buffer of their own
 //! lose what comes right behind it.
 //!
+//! # What an Upgrade opens
+//!
+//! Behind the 101 the client reaches the *whole* app, on every path, past whatever looks at HTTP/1.1 requests one by one: a
+//! proxy in front that checks paths or adds headers such as `X-Forwarded-For` sees the first request only. Let such a proxy
+//! drop `Upgrade`, as most do unless told otherwise, or put the layer on one route, where its checks are done:
+//! `Router::new().route_service("/spdy", UpgradeLayer::new(app).wrap())`. Layers in front of the Upgrade must leave a 101 as
+//! it is; access is to be denied before it, not by changing it.
+//!
+//! The extensions of the request to upgrade, such as axum's `ConnectInfo`, are those of every request behind it.
+//!
+//! # Example
+//!
 //! An axum app, its HTTP server left as it is:
 //!
 //! ```no_run

@@ -71,7 +71,8 @@ pub struct PendingUpgrade {
 }
 
 impl PendingUpgrade {
-    /// The answer: 101 with `Connection: Upgrade` and `Upgrade: SPDY/3.1`, and no body. The connection is upgraded
+    /// The answer, which has to reach the client as it is: a layer in front that turns it into another status denies nothing,
+    /// because hyper upgrades the connection all the same when it ends. 101 with `Connection: Upgrade` and `Upgrade: SPDY/3.1`, and no body. The connection is upgraded
     /// when the handler has returned it.
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {
@@ -86,7 +87,7 @@ impl PendingUpgrade {
     ///
     /// # Errors
     ///
-    /// [`is_http`](Error::is_http) if the connection was lost, or was answered with something else.
+    /// [`is_http`](Error::is_http) if the connection was lost before.
     ///
     /// # Cancel safety
     ///

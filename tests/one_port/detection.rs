@@ -80,7 +80,7 @@ async fn http_is_told_from_bytes_that_come_one_by_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_say_enough_is_given_up() {
-    for start in [&b""[..], &[0x80], b"PRI"] {
+    for start in [&b""[..], &[0x80], b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
         let (driver, mut peer) = served(|_| ());
         peer.write_all(start).await.unwrap();
         let began = Instant::now();
@@ -210,14 +210,16 @@ async fn alpn_decides_without_a_byte() {
         let io = TokioIo::new(Agreed(io, name));
         (spawn(builder.serve_connection(io, service_fn(hello))), peer)
     };
-    // A server of SPDY and one of HTTP/2 speak at once: both send SETTINGS.
-    for (name, at, settings) in [(&b"spdy/3.1"[..], 3, 4), (b"h2", 3, 4)] {
+    // A server of SPDY speaks at once, one of HTTP/2 when it has the preface; both begin with SETTINGS.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (name, start) in [(&b"spdy/3.1"[..], &b""[..]), (b"h2", preface)] {
         let (_driver, mut peer) = serve(name);
+        peer.write_all(start).await.unwrap();
         let mut first = [0; 4];
         within("the first frame", peer.read_exact(&mut first))
             .await
             .unwrap();
-        assert_eq!(first[at], settings, "{first:?}");
+        assert_eq!(first[3], 4, "{first:?}");
         assert_eq!(first[0] == 0x80, name == b"spdy/3.1", "{first:?}");
     }
     let (_driver, mut peer) = serve(b"http/1.1");

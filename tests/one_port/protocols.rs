@@ -1,4 +1,13 @@
-use super::clients::{Client, serve};
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use spdy::server::auto;
+use spdy::{Body, Protocol};
+use tokio::spawn;
+
+use super::clients::{Client, app, serve};
 use crate::http_support::*;
 
 #[tokio::test]
@@ -25,6 +34,59 @@ async fn the_same_router_answers_in_every_protocol_on_one_port() {
         assert_eq!(bytes_of(echo.into_body()).await, upload, "{name}");
     }
     serving.abort();
+}
+
+#[tokio::test]
+async fn a_connection_and_its_http_requests_tell_their_protocol() {
+    let (io, peer) = tokio::io::duplex(64 * 1024);
+    let service = service_fn(|request: Request<Body>| async move {
+        let protocol = request.extensions().get::<Protocol>().copied();
+        Ok::<_, Infallible>(Response::new(Body::from(format!("{protocol:?}"))))
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service));
+    assert_eq!(connection.protocol(), None);
+    let io = TokioIo::new(peer);
+    let (mut send, driver) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    spawn(driver);
+    let request = Request::get("/").header("host", "a").body(empty()).unwrap();
+    let asking = send.send_request(request);
+    let response = tokio::select! {
+        response = asking => response.unwrap(),
+        ended = &mut connection => panic!("{ended:?}"),
+    };
+    assert_eq!(connection.protocol(), Some(Protocol::Http11));
+    assert_eq!(
+        bytes_of(Body::new(response.into_body())).await,
+        "Some(Http11)"
+    );
+}
+
+/// Time-outs do not fire there, and nothing panics.
+#[test]
+fn a_runtime_without_a_time_driver_serves_every_protocol() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = spawn(spdy::serve(listener, app()).auto().into_future());
+        for start in [
+            &b"GET /other/7 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"[..],
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            &[0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1],
+        ] {
+            let mut io = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut io, start)
+                .await
+                .unwrap();
+            let first = tokio::io::AsyncReadExt::read_u8(&mut io).await;
+            assert!(first.is_ok(), "{start:?}: {first:?}");
+        }
+        assert!(!serving.is_finished());
+    });
 }
 
 #[tokio::test]

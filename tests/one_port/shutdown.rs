@@ -185,6 +185,22 @@ async fn a_connection_without_a_word_ends_a_second_after_the_shutdown() {
     assert_eq!(peer.read(&mut [0; 8]).await.unwrap(), 0);
 }
 
+/// HTTP/2 that never gets beyond its preface, by its bytes or by ALPN, would be waited for without end by hyper.
+#[tokio::test(start_paused = true)]
+async fn half_a_preface_holds_no_shutdown_up() {
+    let (io, mut peer) = tokio::io::duplex(1024);
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service_fn(hello)));
+    peer.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    let polled = tokio::time::timeout(Duration::ZERO, &mut connection).await;
+    assert!(polled.is_err(), "it waits for the rest");
+    connection.as_mut().graceful_shutdown();
+    let began = tokio::time::Instant::now();
+    let error = within("the end", connection).await.unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(spdy::Timeout::Detect));
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+}
+
 /// The request was on its way when the shutdown began.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_crosses_the_shutdown_is_served() {

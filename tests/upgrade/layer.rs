@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::extract::{Path, Request as AxumRequest};
+use axum::extract::{ConnectInfo, Path, Request as AxumRequest};
 use axum::routing::get;
 use axum::{Router, ServiceExt};
 use http::Request;
@@ -16,6 +16,7 @@ use spdy::client::{self, SendRequest};
 use spdy::server::GracefulShutdown;
 use spdy::upgrade::{self, UpgradeLayer};
 use spdy::{Body, Config};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
 use tokio::sync::Semaphore;
@@ -48,7 +49,10 @@ where
 }
 
 async fn upgraded(address: SocketAddr, path: &str) -> SendRequest<AnyBody> {
-    let io = TcpStream::connect(address).await.unwrap();
+    upgraded_on(TcpStream::connect(address).await.unwrap(), address, path).await
+}
+
+async fn upgraded_on(io: TcpStream, address: SocketAddr, path: &str) -> SendRequest<AnyBody> {
     let request = Request::get(format!("http://{address}{path}"))
         .body(empty())
         .unwrap();
@@ -131,6 +135,48 @@ async fn a_plain_hyper_server_upgrades_too() {
     });
     let mut send = upgraded(address, "/").await;
     assert_eq!(ask(&mut send, "/other/7").await, "other 7");
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_connection_is_known_behind_the_upgrade() {
+    let app = Router::new().route(
+        "/who",
+        get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = upgrade::wrap(app);
+    let make =
+        ServiceExt::<AxumRequest>::into_make_service_with_connect_info::<SocketAddr>(service);
+    spawn(axum::serve(listener, make).into_future());
+    let io = TcpStream::connect(address).await.unwrap();
+    let local = io.local_addr().unwrap().to_string();
+    let mut send = upgraded_on(io, address, "/").await;
+    for _ in 0..2 {
+        assert_eq!(ask(&mut send, "/who").await, local);
+    }
+}
+
+/// The 101 is never read, so the connection is never upgraded.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_never_comes_about_is_cut_at_the_deadline() {
+    let graceful = GracefulShutdown::new();
+    let service = UpgradeLayer::new(app()).graceful_shutdown(&graceful).wrap();
+    let (io, mut peer) = tokio::io::duplex(16);
+    let serving = spawn(
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
+            .with_upgrades(),
+    );
+    let head = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: spdy/3.1\r\n\r\n";
+    peer.write_all(head.as_bytes()).await.unwrap();
+    settle().await;
+    assert_eq!(graceful.count(), 1);
+    let began = tokio::time::Instant::now();
+    let deadline = Duration::from_secs(5);
+    graceful.shutdown_within(deadline).await.unwrap_err();
+    assert_eq!((began.elapsed(), graceful.count()), (deadline, 0));
+    serving.abort();
 }
 
 /// Tokio's, and it counts.

@@ -10,16 +10,17 @@ use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::rt::{Executor, Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc;
 
 use super::detect::{self, Detect, Detected};
 use super::http::HttpService;
 use super::{Builder, ResponseBody, Rewind, ServiceFuture};
-use crate::alpn::NegotiatedAlpn;
-use crate::error::{Error, Result};
+use crate::alpn::{NegotiatedAlpn, Protocol};
+use crate::error::{Error, Initiator, Result, Timeout};
 use crate::http::{Body, BoxError};
+use crate::server::upgraded::UpgradedConnection;
 use crate::server::{self, GracefulConnection, StreamTask};
 
 pin_project! {
@@ -63,8 +64,7 @@ pin_project! {
         Spdy { #[pin] connection: server::Connection<Rewind<I>, S, E> },
         Http1 { #[pin] connection: Http1<I, S>, upgrades: mpsc::Receiver<OnUpgrade>, misled: Option<Error> },
         Http2 { #[pin] connection: Http2<I, S, E> },
-        Upgrading { #[pin] upgrade: OnUpgrade },
-        Upgraded { #[pin] connection: server::Connection<Upgraded, S, E> },
+        Upgraded { #[pin] connection: UpgradedConnection<S, E> },
     }
 }
 
@@ -82,14 +82,15 @@ where
 {
     pub(super) fn new(builder: Builder<E>, io: I, service: S) -> Self {
         let state = match detect::by_alpn(&io) {
-            Ok(Some(protocol)) => State::Known {
+            Ok(Some(protocol @ (Detected::Spdy | Detected::Http1))) => State::Known {
                 protocol,
                 io: Some(io),
             },
-            Ok(None) => {
-                let clock = Arc::clone(builder.spdy.clock());
+            Ok(known) => {
+                let http2 = known == Some(Detected::Http2);
+                let clock = Arc::clone(&builder.spdy.clock);
                 State::Detecting {
-                    detect: Detect::new(io, builder.detect_timeout, clock),
+                    detect: Detect::new(io, http2, builder.detect_timeout, clock),
                 }
             }
             Err(error) => State::Misled { error: Some(error) },
@@ -107,6 +108,17 @@ where
     /// Names the peer in the tracing span of a SPDY connection. To be called before the first poll.
     pub fn set_peer(&mut self, peer: impl fmt::Display) {
         self.peer = Some(peer.to_string());
+    }
+
+    /// What is spoken: `None` as long as that is not known, SPDY again behind an Upgrade.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Protocol> {
+        match &self.state {
+            State::Spdy { .. } | State::Upgraded { .. } => Some(Protocol::Spdy31),
+            State::Http1 { .. } => Some(Protocol::Http11),
+            State::Http2 { .. } => Some(Protocol::Http2),
+            State::Known { .. } | State::Detecting { .. } | State::Misled { .. } => None,
+        }
     }
 
     /// Starts a graceful shutdown and returns at once; go on polling the connection.
@@ -192,21 +204,12 @@ where
                         return Poll::Ready(Err(misled));
                     }
                     ended.map_err(|error| failed("serving HTTP/1.1", error))?;
-                    match upgrades.try_recv() {
-                        Ok(upgrade) => State::Upgrading { upgrade },
-                        Err(_) => return Poll::Ready(Ok(())),
-                    }
-                }
-                StateProjection::Upgrading { upgrade } => {
-                    let upgraded = ready!(upgrade.poll(cx))
-                        .map_err(|error| failed("the Upgrade to SPDY/3.1", error))?;
-                    let connection = this
-                        .builder
-                        .spdy
-                        .serve_upgraded(upgraded, this.service.clone());
-                    if let Some(peer) = this.peer {
-                        connection.set_peer(peer);
-                    }
+                    let Ok(upgrade) = upgrades.try_recv() else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    let spdy = &this.builder.spdy;
+                    let mut connection = spdy.serve_upgrade(upgrade, this.service.clone());
+                    connection.set_peer(this.peer.take());
                     State::Upgraded { connection }
                 }
             };
@@ -234,9 +237,7 @@ where
             StateProjection::Http2 { connection } => connection.graceful_shutdown(),
             StateProjection::Upgraded { connection } => connection.graceful_shutdown(),
             // Told when the protocol has begun.
-            StateProjection::Known { .. }
-            | StateProjection::Upgrading { .. }
-            | StateProjection::Misled { .. } => {}
+            StateProjection::Known { .. } | StateProjection::Misled { .. } => {}
         }
     }
 }
@@ -268,7 +269,18 @@ where
     }
 }
 
+/// hyper's error, by the kinds that ours have.
 fn failed(doing: &'static str, error: hyper::Error) -> Error {
+    if error.is_timeout() {
+        // An idle connection ends so, and one whose client never finishes a head.
+        return Error::timeout(Timeout::RequestHead);
+    }
+    if error.is_incomplete_message() {
+        return Error::closed(
+            Initiator::Remote,
+            "the client left in the middle of a message",
+        );
+    }
     Error::http(doing, error)
 }
 
@@ -284,12 +296,10 @@ where
         + Http2ServerConnExec<ServiceFuture<S::Future, B>, ResponseBody<B>>
         + Clone,
 {
+    type Error = Error;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
-    }
-
-    fn outcome(output: Result<()>) -> Result<()> {
-        output
     }
 }
 

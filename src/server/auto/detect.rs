@@ -13,8 +13,10 @@ use crate::alpn::{self, NegotiatedAlpn};
 use crate::conn::{Clock, Sleep};
 use crate::error::{Error, Initiator, Result, Timeout};
 
-/// The longest pattern, the beginning of the HTTP/2 preface.
-const ENOUGH: usize = 4;
+/// What HTTP/2 begins with (RFC 9113 section 3.4), the longest pattern. All of it is waited for here: hyper would wait for
+/// the rest without a limit, also in a shutdown.
+const PREFACE: &[u8; ENOUGH] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const ENOUGH: usize = 24;
 
 /// How long bytes are still waited for when a graceful shutdown finds a connection without any: a SPDY request may be
 /// on its way, and its client would not know whether it was served.
@@ -47,12 +49,10 @@ pub(super) fn by_alpn(io: &impl NegotiatedAlpn) -> Result<Option<Detected>> {
 
 /// What these first bytes are; `None` if more are needed.
 fn by_bytes(start: &[u8]) -> Option<Detected> {
-    const PREFACE: &[u8] = b"PRI ";
     match start {
         // The control bit and the version, 2 or 3 (section 2.2.1). A session begins with SETTINGS or SYN_STREAM.
         [0x80, 2 | 3, ..] => Some(Detected::Spdy),
         [] | [0x80 | 0x16] => None,
-        // HTTP/2 begins with `PRI * HTTP/2.0` (RFC 9113 section 3.4).
         _ if start.starts_with(PREFACE) => Some(Detected::Http2),
         _ if PREFACE.starts_with(start) => None,
         // What is text gets an HTTP/1.1 answer, 400 if need be; empty lines may precede a request (RFC 9112 section 2.2).
@@ -91,6 +91,8 @@ impl std::fmt::Display for Hex<'_> {
 /// Reads until the protocol of a transport is known.
 pub(super) struct Detect<I> {
     io: Option<I>,
+    /// It is HTTP/2 by ALPN, and only its preface is to come.
+    http2: bool,
     buf: [u8; ENOUGH],
     filled: usize,
     clock: Arc<dyn Clock>,
@@ -100,9 +102,15 @@ pub(super) struct Detect<I> {
 }
 
 impl<I> Detect<I> {
-    pub(super) fn new(io: I, timeout: Option<Duration>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        io: I,
+        http2: bool,
+        timeout: Option<Duration>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             io: Some(io),
+            http2,
             buf: [0; ENOUGH],
             filled: 0,
             clock,
@@ -119,6 +127,17 @@ impl<I> Detect<I> {
             let left = self.timeout.unwrap_or(LAST_WAIT).min(LAST_WAIT);
             self.timeout = Some(left);
             self.sleep = None;
+        }
+    }
+
+    fn detected(&self) -> Option<Detected> {
+        let start = &self.buf[..self.filled];
+        if self.http2 {
+            // Whatever else it may be is hyper's to refuse.
+            let whole = start.len() == ENOUGH || !PREFACE.starts_with(start);
+            whole.then_some(Detected::Http2)
+        } else {
+            by_bytes(start)
         }
     }
 
@@ -148,7 +167,7 @@ impl<I: Read + Unpin> Detect<I> {
     /// What the transport speaks; `None` if it was closed before it said anything, or a shutdown came first.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<I>> {
         loop {
-            let detected = by_bytes(&self.buf[..self.filled]);
+            let detected = self.detected();
             let Some(io) = &mut self.io else {
                 return Poll::Ready(Ok(None));
             };
@@ -198,8 +217,8 @@ mod tests {
         for (start, detected) in [
             (&[0x80, 3, 0, 4][..], Detected::Spdy),
             (&[0x80, 2], Detected::Spdy),
-            (b"PRI * HTTP/2.0", Detected::Http2),
-            (b"PRI ", Detected::Http2),
+            (PREFACE, Detected::Http2),
+            (b"PRI * HTTP/1.1", Detected::Http1),
             (b"GET ", Detected::Http1),
             (b"G", Detected::Http1),
             (b"PUT ", Detected::Http1),
@@ -216,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(by_bytes(start), Some(detected), "{start:?}");
         }
-        for undecided in [&b""[..], &[0x80], b"P", b"PR", b"PRI", &[0x16]] {
+        for undecided in [&b""[..], &[0x80], b"P", b"PRI", &PREFACE[..23], &[0x16]] {
             assert_eq!(by_bytes(undecided), None, "{undecided:?}");
         }
     }
@@ -238,9 +257,10 @@ mod tests {
         for first in 0..=u8::MAX {
             for second in [0, 2, 3, b'R'] {
                 let start = [first, second, b'I', b' '];
-                assert_eq!(start.len(), ENOUGH);
-                assert_ne!(by_bytes(&start), None, "{start:?}");
+                let whole = PREFACE.starts_with(&start);
+                assert_eq!(by_bytes(&start).is_none(), whole, "{start:?}");
             }
         }
+        assert_ne!(by_bytes(PREFACE), None);
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -14,6 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc;
 
+use crate::alpn::Protocol;
 use crate::http::{Body, switching};
 
 /// The application, with the Upgrade to SPDY answered in front of it.
@@ -58,6 +59,11 @@ where
         let answer = if self.take_upgrade(&mut request) {
             Answer::Switching
         } else {
+            let protocol = match request.version() {
+                Version::HTTP_2 => Protocol::Http2,
+                _ => Protocol::Http11,
+            };
+            request.extensions_mut().insert(protocol);
             Answer::App {
                 future: self.app.call(request.map(Body::new)),
             }

@@ -42,7 +42,9 @@ mod detect;
 mod http;
 mod rewind;
 mod serve;
+mod timer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{Request, Response};
@@ -50,11 +52,11 @@ use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::rt::{Executor, Read, Timer, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::TokioTimer;
 
 pub use self::conn::Connection;
 pub use self::http::{ResponseBody, ServiceFuture};
 pub use self::rewind::Rewind;
+use self::timer::ClockTimer;
 #[allow(unused_imports, reason = "for the documentation")]
 use super::Serve;
 use super::StreamTask;
@@ -77,28 +79,25 @@ pub struct Builder<E> {
 impl<E: Clone> Builder<E> {
     /// The defaults of each protocol; requests run as tasks on `exec`, those of HTTP/1.1 on the connection's own.
     ///
-    /// Time is tokio's: without a runtime whose time driver is enabled, hyper's time-outs panic; see
-    /// [`timer`](Self::timer).
+    /// Time is tokio's, see [`timer`](Self::timer); a runtime without its time driver has no time-outs.
     pub fn new(exec: E) -> Self {
         super::Builder::new(exec).into()
     }
 }
 
-/// The options of SPDY as they are, with the defaults for HTTP.
+/// The options of SPDY and its source of time as they are, with the defaults for HTTP.
 impl<E: Clone> From<super::Builder<E>> for Builder<E> {
     fn from(spdy: super::Builder<E>) -> Self {
-        let mut http1 = http1::Builder::new();
-        // Without one, a head that never ends is waited for without end.
-        http1.timer(TokioTimer::new());
-        let mut http2 = http2::Builder::new(spdy.executor().clone());
-        http2.timer(TokioTimer::new());
-        Self {
+        let http2 = http2::Builder::new(spdy.exec.clone());
+        let mut this = Self {
             spdy,
-            http1,
+            http1: http1::Builder::new(),
             http2,
             detect_timeout: Some(DETECT_TIMEOUT),
             upgrade: true,
-        }
+        };
+        this.share_clock();
+        this
     }
 }
 
@@ -121,12 +120,18 @@ impl<E> Builder<E> {
     /// Where the time of all protocols comes from. Default: tokio's.
     pub fn timer<T>(&mut self, timer: T) -> &mut Self
     where
-        T: Timer + Clone + Send + Sync + 'static,
+        T: Timer + Send + Sync + 'static,
     {
-        self.http1.timer(timer.clone());
-        self.http2.timer(timer.clone());
         self.spdy.timer(timer);
+        self.share_clock();
         self
+    }
+
+    fn share_clock(&mut self) {
+        let timer = ClockTimer(Arc::clone(&self.spdy.clock));
+        // Without one, a head that never ends is waited for without end.
+        self.http1.timer(timer.clone());
+        self.http2.timer(timer);
     }
 
     /// How long the first bytes of a connection, which tell its protocol, are waited for; `None` waits for ever.
@@ -147,9 +152,9 @@ impl<E> Builder<E> {
     /// Serves requests that arrive on a transport, in whichever protocol, until the peer leaves or
     /// [`graceful_shutdown`](Connection::graceful_shutdown).
     ///
-    /// The service gets `Request<spdy::Body>` from every protocol; `version()` tells SPDY (which says HTTP/1.1) from
-    /// HTTP/2 as far as HTTP is concerned. After an Upgrade a clone of
-    /// the service goes on serving.
+    /// The service gets `Request<spdy::Body>` from every protocol. Requests over HTTP have the
+    /// [`Protocol`](crate::Protocol) in their extensions; those over SPDY, whose `version()` is HTTP/1.1, do without, which
+    /// saves two allocations each. After an Upgrade a clone of the service goes on serving.
     pub fn serve_connection<I, S, B>(&self, io: I, service: S) -> Connection<I, S, B, E>
     where
         I: Read + Write + NegotiatedAlpn + Unpin + Send + 'static,

@@ -18,6 +18,12 @@ impl<I> Rewind<I> {
         Self { start, io }
     }
 
+    /// What was read already and not read again, and the transport. An upgraded connection of an application's own can be
+    /// taken apart so: `hyper::upgrade::Upgraded::downcast` gives a `Rewind` of the transport given.
+    pub fn into_parts(self) -> (Bytes, I) {
+        (self.start, self.io)
+    }
+
     /// What was read already.
     pub(super) fn start(&self) -> &[u8] {
         &self.start
