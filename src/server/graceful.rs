@@ -201,7 +201,7 @@ impl Watcher {
     pub(crate) async fn begun(&mut self) {
         let begun = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
         if begun.map(drop).is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
