@@ -84,7 +84,7 @@ async fn serve(
 }
 
 /// The routes of node_server.js. `stop` is told when the connection is to be shut down.
-fn router(stop: Arc<Notify>) -> Router {
+pub(crate) fn router(stop: Arc<Notify>) -> Router {
     Router::new()
         .route("/hello", get(|| async { "hello world" }))
         .route(

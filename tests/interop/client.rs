@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Body as _, Frame};
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::pattern;
+use crate::process::wait;
 
 pub(crate) type Payload = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -115,4 +117,36 @@ pub(crate) async fn check_pattern(mut body: Body) -> usize {
     }
     assert!(body.is_end_stream());
     check.length()
+}
+
+/// What every way to an app has to carry: a small answer, many at once, a download, an upload with its length and one
+/// without. `origin` ends in `/`; the app has the routes of app.rs, and those of ports.rs or node_server.js.
+pub(crate) async fn exchanges(send: SendRequest<Payload>, origin: &str) {
+    const MIB: usize = 1 << 20;
+    let exchange = async |method: &str, path: &str, body| {
+        let uri = format!("{origin}{path}");
+        let request = Request::builder().method(method).uri(uri).body(body);
+        let mut send = send.clone();
+        wait("room for a request", send.ready()).await.unwrap();
+        let response = send.send_request(request.unwrap());
+        let response = wait("a response", response).await.unwrap();
+        assert_eq!(response.status(), 200, "{method} {path}");
+        response.into_body()
+    };
+    let hello = exchange("GET", "hello", empty()).await;
+    let hello = wait("a body", hello.collect()).await.unwrap().to_bytes();
+    assert_eq!(hello, "hello world");
+    let lengths = (0..50).map(|n| 1000 + 37 * n);
+    let many = lengths.map(async |length| {
+        let body = exchange("GET", &format!("bytes/{length}"), empty()).await;
+        assert_eq!(wait("a body", check_pattern(body)).await, length);
+    });
+    join_all(many).await;
+    let download = exchange("GET", &format!("bytes/{MIB}"), empty()).await;
+    let length = wait("the download", check_pattern(download)).await;
+    assert_eq!(length, MIB);
+    for upload in [full(pattern::whole(MIB)), streamed(MIB)] {
+        let echo = exchange("POST", "echo", upload).await;
+        assert_eq!(wait("the echo", check_pattern(echo)).await, MIB);
+    }
 }

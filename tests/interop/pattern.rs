@@ -21,6 +21,15 @@ pub(crate) fn piece(offset: usize, length: usize) -> Bytes {
     PATTERN.slice(start..start + length.min(PERIOD))
 }
 
+/// `length` bytes of the pattern.
+pub(crate) fn whole(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&piece(bytes.len(), length - bytes.len()));
+    }
+    bytes
+}
+
 /// `length` bytes of the pattern in pieces of at most `size` (64 KiB or less), with a pause before each but the first.
 pub(crate) fn pieces(
     length: usize,

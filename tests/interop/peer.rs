@@ -93,6 +93,13 @@ impl Server {
         Self::start(node("node_server.js")).await
     }
 
+    /// Over TLS, where SPDY is agreed on by ALPN.
+    pub(crate) async fn node_tls(certificate: &Path, key: &Path) -> Self {
+        let mut command = node("node_server.js");
+        command.arg(certificate).arg(key);
+        Self::start(command).await
+    }
+
     pub(crate) async fn go() -> Self {
         let mut command = go();
         command.arg("server");
@@ -158,6 +165,17 @@ pub(crate) async fn run_node_client(port: u16, scenario: &str) -> serde_json::Va
     run_client(node("node_client.js"), port, scenario).await
 }
 
+/// The same over TLS, where SPDY is agreed on by ALPN.
+pub(crate) async fn run_node_tls_client(
+    port: u16,
+    scenario: &str,
+    authority: &Path,
+) -> serde_json::Value {
+    let mut command = node("node_client.js");
+    command.arg(port.to_string()).arg(scenario).arg(authority);
+    ended_well(command, scenario).await
+}
+
 /// Runs a scenario of the Go client; the JSON line it ends with.
 pub(crate) async fn run_go_client(port: u16, scenario: &str) -> serde_json::Value {
     let mut command = go();
@@ -167,6 +185,10 @@ pub(crate) async fn run_go_client(port: u16, scenario: &str) -> serde_json::Valu
 
 async fn run_client(mut command: Command, port: u16, scenario: &str) -> serde_json::Value {
     command.arg(port.to_string()).arg(scenario);
+    ended_well(command, scenario).await
+}
+
+async fn ended_well(command: Command, scenario: &str) -> serde_json::Value {
     let line = run(command, scenario).await;
     assert_eq!(line["scenario"], scenario);
     assert_eq!(line["ok"], true, "{line}");

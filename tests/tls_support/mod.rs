@@ -84,6 +84,19 @@ impl Authority {
         }
     }
 
+    /// The certificate of the authority itself, as text.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this machine and its key, as text.
+    pub(crate) fn issue_pem(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
     /// A server of this authority that offers these protocols.
     pub(crate) fn server_with(&self, wrong: Wrong, alpn: &[&[u8]]) -> ServerConfig {
         let Identity { certificate, key } = self.issue(wrong);

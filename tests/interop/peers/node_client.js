@@ -1,10 +1,11 @@
 'use strict'
 
-// HTTP client over SPDY/3.1 without TLS, with the npm package spdy 4.0.2.
+// HTTP client over SPDY/3.1, with the npm package spdy 4.0.2.
 //
-//   SPDY_INTEROP_NODE_DIR=<folder with node_modules> node node_client.js PORT SCENARIO
+//   SPDY_INTEROP_NODE_DIR=<folder with node_modules> node node_client.js PORT SCENARIO [AUTHORITY.pem]
 //
-// Talks to 127.0.0.1:PORT, to a server with the routes of node_server.js, on ONE connection.
+// Talks to 127.0.0.1:PORT, to a server with the routes of node_server.js, on ONE connection. With a certificate to
+// trust it does TLS, and SPDY has to be agreed on by ALPN.
 // Exit 0 and one JSON line { scenario, ok: true, .. } on stdout, or exit 1 and a line
 // { scenario, ok: false, error }, with the details on stderr. Exit 2: wrong usage. Each
 // scenario ends within LIMIT_MS, come what may.
@@ -12,7 +13,8 @@
 // It drives the package's transport (spdy-transport) instead of its http.Agent: under that
 // agent node 20's own HTTP client destroys sockets at will (it reports ECONNRESET after a
 // normal 304, or a normal end after a reset), which says nothing about the server. Frames,
-// header blocks, windows and stream states are the same code either way.
+// header blocks, windows and stream states are the same code either way. The one scenario with
+// the agent, `agent`, is of TLS alone, and stays where node is content.
 //
 // Quirks of this peer, all seen with node 20:
 // - A GET is SYN_STREAM with FIN; anything else ends with an empty DATA with FIN.
@@ -27,14 +29,18 @@
 // - On GOAWAY it fails streams above the last-good id, takes no new ones, and closes the
 //   socket when its last stream has ended.
 
+const fs = require('fs')
+const https = require('https')
 const net = require('net')
+const tls = require('tls')
 const { load, writePattern, PatternCheck } = require('./node_common')
-const { transport } = load()
+const { spdy, transport } = load()
 
 const LIMIT_MS = 30000
 const MIB = 1 << 20
 
-const [portArg, scenario] = process.argv.slice(2)
+const [portArg, scenario, authority] = process.argv.slice(2)
+const ca = authority && fs.readFileSync(authority)
 const port = Number(portArg)
 let connection
 
@@ -243,22 +249,54 @@ const scenarios = {
   }
 }
 
+// node's own client over the package's agent, which makes the connection and negotiates by itself.
+async function byAgent () {
+  const agent = spdy.createAgent({ host: '127.0.0.1', port, ca, servername: 'localhost', spdy: { protocols: ['spdy/3.1'] } })
+  const version = new Promise((resolve) => agent.once('_connect', () => resolve(agent._spdyState.connection.getVersion())))
+  const exchange = (method, path, body) => new Promise((resolve, reject) => {
+    const req = https.request({ agent, method, host: 'localhost', path, headers: body ? { 'content-length': body.length } : {} }, (res) => {
+      const chunks = []
+      res.on('data', (chunk) => chunks.push(chunk))
+      res.on('end', () => resolve({ status: res.statusCode, body: Buffer.concat(chunks) }))
+      res.on('error', reject)
+    })
+    req.on('error', reject)
+    req.end(body)
+  })
+  const hello = await exchange('GET', '/hello')
+  assertEqual([hello.status, hello.body.toString()], [200, 'hello world'], 'GET /hello')
+  assertEqual(await version, 3.1, 'version of the agent')
+  const check = new PatternCheck()
+  check.push((await exchange('GET', `/bytes/${MIB}`)).body)
+  check.assert(MIB)
+  const sent = Buffer.from('to be sent back')
+  assertEqual((await exchange('POST', '/echo', sent)).body.toString(), sent.toString(), 'POST /echo')
+  await new Promise((resolve) => agent.close(resolve))
+  return { bytes: MIB }
+}
+
 const goaways = []
 let onClosed
 const closed = new Promise((resolve) => { onClosed = resolve })
 let finished = false
 
 async function main () {
-  if (!Number.isInteger(port) || port <= 0 || !Object.hasOwn(scenarios, scenario || '')) {
-    console.error(`usage: node node_client.js PORT ${Object.keys(scenarios).join('|')}`)
+  const agent = scenario === 'agent' && ca
+  if (!Number.isInteger(port) || port <= 0 || !(agent || Object.hasOwn(scenarios, scenario || ''))) {
+    console.error(`usage: node node_client.js PORT ${Object.keys(scenarios).join('|')}|agent [AUTHORITY.pem]`)
     process.exit(2)
   }
   setTimeout(() => finish(new Error(`not done after ${LIMIT_MS} ms`)), LIMIT_MS)
-  const socket = net.connect({ host: '127.0.0.1', port, noDelay: true })
+  if (agent) return finish(null, await byAgent())
+  const socket = ca
+    ? tls.connect({ host: '127.0.0.1', port, ca, servername: 'localhost', ALPNProtocols: ['spdy/3.1'] })
+    : net.connect({ host: '127.0.0.1', port })
+  socket.setNoDelay(true)
   await new Promise((resolve, reject) => {
-    socket.once('connect', resolve)
+    socket.once(ca ? 'secureConnect' : 'connect', resolve)
     socket.once('error', reject)
   })
+  if (ca) assertEqual(socket.alpnProtocol, 'spdy/3.1', 'ALPN')
   // Pushes are of no use here; without this the transport would take them.
   connection = transport.connection.create(socket, { protocol: 'spdy', isServer: false, acceptPush: false })
   connection.start(3.1)
@@ -278,7 +316,7 @@ function finish (err, result) {
   if (err) console.error(`node_client: ${scenario}: ${err.stack}`)
   const line = err ? { scenario, ok: false, error: err.message } : { scenario, ok: true, ...result }
   process.stdout.write(JSON.stringify(line) + '\n', () => {
-    if (err || goaways.length) process.exit(err ? 1 : 0)
+    if (err || goaways.length || !connection) process.exit(err ? 1 : 0)
     // As a polite client does: GOAWAY, then close.
     connection.once('close', () => process.exit(0))
     connection.end()

@@ -1,9 +1,10 @@
 'use strict'
 
-// HTTP server over SPDY/3.1 without TLS, with the unmodified npm package spdy 4.0.2.
+// HTTP server over SPDY/3.1, with the unmodified npm package spdy 4.0.2.
 //
-//   SPDY_INTEROP_NODE_DIR=<folder with node_modules> node node_server.js
+//   SPDY_INTEROP_NODE_DIR=<folder with node_modules> node node_server.js [CERTIFICATE.pem KEY.pem]
 //
+// Without TLS it takes every connection as SPDY/3.1; with a certificate, those that agree on it by ALPN.
 // Prints `LISTENING <port>` on stdout and serves until stdin ends or it is killed.
 // Errors go to stderr.
 //
@@ -35,6 +36,7 @@
 //   RST_STREAM(INVALID_STREAM), which may overtake or replace its own FIN, never DATA.
 // - A received RST_STREAM is answered with RST_STREAM(CANCEL).
 
+const fs = require('fs')
 const http = require('http')
 const { load, pattern, writePattern } = require('./node_common')
 const { spdy } = load()
@@ -154,9 +156,13 @@ function handle (req, res) {
 // With `protocol` set and `plain` off, the package takes every connection as SPDY/3.1 from
 // the first byte. In sniffing mode (`plain: true`) it would believe in SPDY/3 and never
 // send a WINDOW_UPDATE for the connection.
-const server = spdy.createServer(http.Server, {
-  spdy: { plain: false, ssl: false, protocol: 'spdy/3.1' }
-}, (req, res) => {
+const [certificate, key] = process.argv.slice(2)
+const create = certificate
+  ? (handler) => spdy.createServer({
+      cert: fs.readFileSync(certificate), key: fs.readFileSync(key), spdy: { protocols: ['spdy/3.1'] }
+    }, handler)
+  : (handler) => spdy.createServer(http.Server, { spdy: { plain: false, ssl: false, protocol: 'spdy/3.1' } }, handler)
+const server = create((req, res) => {
   if (!res.spdyStream) {
     report('request', new Error('not a SPDY request'))
     return res.destroy()
