@@ -148,6 +148,12 @@ impl Session {
         }
     }
 
+    /// Whether a shutdown waits for the peer's first byte, and [`note_held_back`](Self::note_held_back) has yet to say
+    /// until when: nothing can be sent that would have the driver look.
+    pub(crate) fn is_drain_untimed(&self) -> bool {
+        self.is_held_back() && matches!(self.lifecycle, Lifecycle::Announced { deadline: None, .. })
+    }
+
     pub(crate) fn drain_ping_answered(&mut self) {
         if let Lifecycle::Announced { echoed, .. } = &mut self.lifecycle {
             *echoed = true;

@@ -53,6 +53,20 @@ async fn a_shutdown_lets_streams_under_way_finish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_peer_that_has_to_speak_first() {
+    let (session, connection, mut peer) = server(Config::server().hold_until_peer_speaks(true));
+    let driver = spawn(connection);
+    // It rests, and there is nothing to send that would wake it.
+    settle().await;
+    let start = Instant::now();
+    session.shutdown();
+    peer.expect_end().await;
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_an_echo_that_does_not_come() {
     let (session, driver, mut peer) = ready_server(Config::server()).await;
     let start = Instant::now();
