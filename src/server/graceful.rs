@@ -204,6 +204,20 @@ impl Watcher {
         // Nobody is left who could shut down or cut.
         C::outcome(connection.await)
     }
+
+    /// What has to happen before there is a connection; `None` if the deadline of the shutdown passes first.
+    #[cfg(feature = "upgrade")]
+    pub(crate) async fn before<F: Future>(&mut self, first: F) -> Option<F::Output> {
+        let mut first = pin!(first);
+        tokio::select! {
+            output = first.as_mut() => return Some(output),
+            cut = self.phase.wait_for(|phase| *phase == Phase::Cut) => if cut.is_ok() {
+                return None;
+            },
+        }
+        // Nobody is left who could cut.
+        Some(first.await)
+    }
 }
 
 impl<I, S, E, B> GracefulConnection for Connection<I, S, E>

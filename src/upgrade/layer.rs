@@ -177,12 +177,24 @@ impl<S, A, E> Upgrade<S, A, E> {
         let app = TowerToHyperService::new(self.layer.app.clone());
         // The place is taken now: between the end of the HTTP connection and the start of the task no shutdown may
         // believe that nothing is left.
-        let place = self.layer.graceful.as_ref().map(GracefulShutdown::watcher);
+        let mut place = self.layer.graceful.as_ref().map(GracefulShutdown::watcher);
         let task: BoxTask = Box::pin(async move {
-            let connection = match upgrade.await {
-                Ok(io) => builder.serve_upgraded(io, app),
-                Err(error) => {
+            // The 101 may never go out: its client may not read, and a layer outside may answer with something else. A
+            // shutdown must not wait for that beyond its deadline.
+            let upgraded = match &mut place {
+                Some(place) => place.before(upgrade).await,
+                None => Some(upgrade.await),
+            };
+            let connection = match upgraded {
+                Some(Ok(io)) => builder.serve_upgraded(io, app),
+                Some(Err(error)) => {
                     tracing::debug!(%error, "the Upgrade to SPDY did not come about");
+                    return;
+                }
+                None => {
+                    tracing::debug!(
+                        "an Upgrade to SPDY was given up at the deadline of a shutdown"
+                    );
                     return;
                 }
             };
