@@ -13,8 +13,10 @@ use crate::alpn::{self, NegotiatedAlpn};
 use crate::conn::{Clock, Sleep};
 use crate::error::{Error, Initiator, Result, Timeout};
 
-/// The longest pattern, the beginning of the HTTP/2 preface.
-const ENOUGH: usize = 4;
+/// How HTTP/2 begins (RFC 9113 section 3.4); the longest pattern. The whole of it is read here, because hyper has no
+/// time-out for it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const ENOUGH: usize = PREFACE.len();
 
 /// How long bytes are still waited for when a graceful shutdown finds a connection without any: a SPDY request may be
 /// on its way, and its client would not know whether it was served.
@@ -47,12 +49,10 @@ pub(super) fn by_alpn(io: &impl NegotiatedAlpn) -> Result<Option<Detected>> {
 
 /// What these first bytes are; `None` if more are needed.
 fn by_bytes(start: &[u8]) -> Option<Detected> {
-    const PREFACE: &[u8] = b"PRI ";
     match start {
         // The control bit and the version, 2 or 3 (section 2.2.1). A session begins with SETTINGS or SYN_STREAM.
         [0x80, 2 | 3, ..] => Some(Detected::Spdy),
         [] | [0x80 | 0x16] => None,
-        // HTTP/2 begins with `PRI * HTTP/2.0` (RFC 9113 section 3.4).
         _ if start.starts_with(PREFACE) => Some(Detected::Http2),
         _ if PREFACE.starts_with(start) => None,
         // What is text gets an HTTP/1.1 answer, 400 if need be; empty lines may precede a request (RFC 9112 section 2.2).
@@ -198,8 +198,9 @@ mod tests {
         for (start, detected) in [
             (&[0x80, 3, 0, 4][..], Detected::Spdy),
             (&[0x80, 2], Detected::Spdy),
-            (b"PRI * HTTP/2.0", Detected::Http2),
-            (b"PRI ", Detected::Http2),
+            (PREFACE, Detected::Http2),
+            (b"PRI * HTTP/1.1\r\n", Detected::Http1),
+            (b"PRI /", Detected::Http1),
             (b"GET ", Detected::Http1),
             (b"G", Detected::Http1),
             (b"PUT ", Detected::Http1),
@@ -216,8 +217,11 @@ mod tests {
         ] {
             assert_eq!(by_bytes(start), Some(detected), "{start:?}");
         }
-        for undecided in [&b""[..], &[0x80], b"P", b"PR", b"PRI", &[0x16]] {
+        for undecided in [&b""[..], &[0x80], &[0x16]] {
             assert_eq!(by_bytes(undecided), None, "{undecided:?}");
+        }
+        for len in 1..ENOUGH {
+            assert_eq!(by_bytes(&PREFACE[..len]), None, "{len} bytes of HTTP/2");
         }
     }
 
@@ -235,10 +239,10 @@ mod tests {
 
     #[test]
     fn nothing_is_longer_than_what_is_read() {
-        for first in 0..=u8::MAX {
-            for second in [0, 2, 3, b'R'] {
-                let start = [first, second, b'I', b' '];
-                assert_eq!(start.len(), ENOUGH);
+        for at in 0..ENOUGH {
+            for byte in 0..=u8::MAX {
+                let mut start = PREFACE.to_vec();
+                start[at] = byte;
                 assert_ne!(by_bytes(&start), None, "{start:?}");
             }
         }
