@@ -134,6 +134,9 @@ impl GracefulShutdown {
     /// As [`shutdown`](Self::shutdown), for at most `deadline`; connections that have not ended then are cut, with
     /// everything that is under way on them. Needs tokio's time.
     ///
+    /// It is the future of a connection that cuts it: one that is neither polled nor dropped, like a [`Watcher`] that is
+    /// held without a connection, is waited for beyond the deadline.
+    ///
     /// # Errors
     ///
     /// A drain time-out if connections were cut.
