@@ -26,6 +26,10 @@ const MAX_CHUNK: usize = 64 * 1024;
 /// direction is the end of reading. Back-pressure is that of the stream. Dropping a tunnel that was not shut down
 /// resets its stream: cut off is not ended.
 ///
+/// This is for SPDY alone. Where the same service or client speaks HTTP/1.1 or HTTP/2 as well (`server::auto`,
+/// `client::Sender`), hyper does not pass the bytes of a CONNECT as bodies: take `hyper::upgrade::on` of the request, or of
+/// the response, there. A tunnel is then at its end from the beginning.
+///
 /// SPDY/3.1 does not describe CONNECT; the mapping is the one of Chromium and HTTP/2: `:path` and `:host` are
 /// host:port, `:scheme` may be missing.
 ///

@@ -152,6 +152,9 @@ impl GracefulShutdown {
     /// everything that is under way on them. Needs tokio's time. A deadline is what bounds a shutdown: without one, a
     /// client that never reads its response holds it up for ever.
     ///
+    /// It is the future of a connection that cuts it: one that is neither polled nor dropped, like a [`Watcher`] that is
+    /// held without a connection, is waited for beyond the deadline.
+    ///
     /// # Errors
     ///
     /// A drain time-out if connections were cut.

@@ -61,6 +61,9 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 ///
 /// A server that refuses is not an error here, but [`Answer::Refused`]; see [`Answer::switched`].
 ///
+/// There is no time-out in here, nor one for the body of a refusal: a server that says nothing, or 1xx without end, is
+/// waited for. `tokio::time::timeout` around it is enough. The head of the answer is bounded, by hyper.
+///
 /// # Cancel safety
 ///
 /// Dropping the future closes the transport. There is no time-out in here: put one around it.

@@ -55,6 +55,8 @@ async fn http_is_told_from_bytes_that_come_one_by_one() {
             b"HTTP/1.1 200 OK\r\n",
         ),
         (b"NONSENSE\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n"),
+        // Not the preface of HTTP/2, however long it looks like that.
+        (b"PRI * HTTP/1.1\r\nhost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
         // SETTINGS.
         (http2, &[0, 0, 18, 4]),
     ] {
@@ -80,6 +82,7 @@ async fn http_is_told_from_bytes_that_come_one_by_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_say_enough_is_given_up() {
+    // hyper has no time-out for the preface of HTTP/2.
     for start in [&b""[..], &[0x80], b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
         let (driver, mut peer) = served(|_| ());
         peer.write_all(start).await.unwrap();

@@ -5,6 +5,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use spdy::server::auto;
 use spdy::{Body, Protocol};
+use tokio::net::TcpListener;
 use tokio::spawn;
 
 use super::clients::{Client, app, serve};
@@ -32,6 +33,33 @@ async fn the_same_router_answers_in_every_protocol_on_one_port() {
         assert_eq!(missing.status(), 404, "{name}");
         let echo = client.send("POST", "/echo", pattern_body(300_000)).await;
         assert_eq!(bytes_of(echo.into_body()).await, upload, "{name}");
+    }
+    serving.abort();
+}
+
+/// A service need not know of it: the answer to HEAD has no body in any protocol.
+#[tokio::test]
+async fn an_answer_that_must_have_no_body_has_none() {
+    let service = tower::service_fn(|request: Request<spdy::Body>| async move {
+        let status = request.uri().path()[1..].parse::<u16>().unwrap();
+        let response = Response::builder().status(status);
+        Ok::<_, std::convert::Infallible>(response.body(spdy::Body::from("a body")).unwrap())
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(spdy::serve(listener, service).auto().into_future());
+    for mut client in [
+        Client::spdy(address).await,
+        Client::upgraded(address, "/200").await,
+        Client::http1(address).await,
+        Client::http2(address).await,
+    ] {
+        for (method, path) in [("HEAD", "/200"), ("GET", "/204"), ("GET", "/304")] {
+            let response = client.send(method, path, empty()).await;
+            assert_eq!(response.status().as_str(), &path[1..]);
+            assert_eq!(bytes_of(response.into_body()).await, "", "{method} {path}");
+        }
+        assert_eq!(client.get("/200").await, "a body");
     }
     serving.abort();
 }

@@ -12,7 +12,7 @@ use axum::routing::get;
 use http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use spdy::server::{Listener, auto};
+use spdy::server::{GracefulShutdown, Listener, auto};
 use spdy::{Body, NegotiatedAlpn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -199,6 +199,34 @@ async fn half_a_preface_holds_no_shutdown_up() {
     let error = within("the end", connection).await.unwrap_err();
     assert_eq!(error.timeout_kind(), Some(spdy::Timeout::Detect));
     assert_eq!(began.elapsed(), Duration::from_secs(1));
+}
+
+/// Whatever it has said so far: nothing may hold a shutdown up for ever.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_in_the_middle_does_not_hold_up_a_shutdown() {
+    const HEAD: &str =
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";
+    for start in [
+        &b"\x80"[..],
+        b"\x80\x03\x00",
+        b"PRI * HTTP",
+        b"GET / HT",
+        HEAD.as_bytes(),
+    ] {
+        let (io, mut peer) = tokio::io::duplex(1024);
+        let graceful = GracefulShutdown::new();
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let connection = builder.serve_connection(TokioIo::new(io), service_fn(hello));
+        let driver = spawn(graceful.watch(connection));
+        peer.write_all(start).await.unwrap();
+        settle().await;
+        let began = tokio::time::Instant::now();
+        within("the shutdown", graceful.shutdown()).await;
+        // hyper waits longest, for an HTTP/1.1 head.
+        let text = String::from_utf8_lossy(start);
+        assert!(began.elapsed() <= Duration::from_secs(30), "{text}");
+        drop(driver.await.unwrap());
+    }
 }
 
 /// The request was on its way when the shutdown began.

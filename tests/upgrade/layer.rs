@@ -275,6 +275,33 @@ async fn a_shutdown_cuts_upgraded_connections_at_its_deadline() {
     .await;
 }
 
+/// A layer outside answers with something else than the 101, and the connection is kept alive.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_an_upgrade_that_does_not_come_about() {
+    let graceful = GracefulShutdown::new();
+    let service = UpgradeLayer::new(app()).graceful_shutdown(&graceful).wrap();
+    let refusing = tower::util::MapResponse::new(service, |_: axum::response::Response| {
+        axum::response::IntoResponse::into_response(axum::http::StatusCode::FORBIDDEN)
+    });
+    let address = under_axum(refusing).await;
+    let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut send, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    spawn(connection);
+    let request = Request::get("/")
+        .header("host", "a")
+        .header("connection", "upgrade")
+        .header("upgrade", "SPDY/3.1")
+        .body(empty())
+        .unwrap();
+    let response = within("the answer", send.send_request(request)).await;
+    assert_eq!(response.unwrap().status(), 403);
+    assert_eq!(graceful.count(), 1);
+    let deadline = Duration::from_millis(100);
+    let cut = within("the shutdown", graceful.shutdown_within(deadline)).await;
+    assert_eq!(cut.unwrap_err().timeout_kind(), Some(spdy::Timeout::Drain));
+    assert_eq!(graceful.count(), 0);
+}
+
 /// The shutdown had begun when the request to upgrade came: the connection ends well, with nothing lost.
 #[tokio::test]
 async fn an_upgrade_during_a_shutdown_is_drained_at_once() {

@@ -126,6 +126,10 @@ where
     /// Over SPDY and HTTP/2 the client is told with GOAWAY, and requests under way, as well as those that it had sent
     /// before it knew, are served to the end. HTTP/1.1 ends with the request under way. A connection whose protocol is
     /// not known yet has a second to tell, because a request may be on its way.
+    ///
+    /// hyper waits without end for an HTTP/2 client that does not answer the PING behind its GOAWAY. A deadline bounds
+    /// that, as [`GracefulShutdown::shutdown_within`](crate::server::GracefulShutdown::shutdown_within) has one, or
+    /// the keep-alive of [`Builder::http2`].
     pub fn graceful_shutdown(self: Pin<&mut Self>) {
         let this = self.project();
         *this.draining = true;

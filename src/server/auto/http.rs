@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -56,6 +56,8 @@ where
     type Future = ServiceFuture<S::Future, B>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let http2 = request.version() == Version::HTTP_2;
+        let head = request.method() == Method::HEAD;
         let answer = if self.take_upgrade(&mut request) {
             Answer::Switching
         } else {
@@ -70,6 +72,8 @@ where
         };
         ServiceFuture {
             answer,
+            http2,
+            head,
             body: PhantomData,
         }
     }
@@ -80,6 +84,8 @@ pin_project! {
     pub struct ServiceFuture<F, B> {
         #[pin]
         answer: Answer<F>,
+        http2: bool,
+        head: bool,
         body: PhantomData<fn() -> B>,
     }
 }
@@ -99,10 +105,23 @@ where
     type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.project().answer.project() {
-            AnswerProjection::App { future } => {
-                ready!(future.poll(cx)).map(|response| response.map(ResponseBody::app))
-            }
+        let this = self.project();
+        let (http2, head) = (*this.http2, *this.head);
+        let response = match this.answer.project() {
+            AnswerProjection::App { future } => ready!(future.poll(cx)).map(|response| {
+                let bare = head
+                    || matches!(
+                        response.status(),
+                        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+                    );
+                if http2 && bare {
+                    // RFC 9110 sections 6.4.1 and 9.3.2. hyper leaves these bodies out of HTTP/1.1 only, and clients take
+                    // them for an error of the protocol.
+                    response.map(|_| ResponseBody::default())
+                } else {
+                    response.map(ResponseBody::app)
+                }
+            }),
             AnswerProjection::Switching => Ok(switching::response()),
         };
         Poll::Ready(response)
@@ -116,7 +135,7 @@ impl<F, B> fmt::Debug for ServiceFuture<F, B> {
 }
 
 pin_project! {
-    /// The body of an HTTP answer: the application's, or none behind 101.
+    /// The body of an HTTP answer: the application's, or none where there must be none.
     pub struct ResponseBody<B> {
         #[pin]
         body: Option<B>,

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Origin form and a `Host` header (RFC 9112 section 3.2); hyper sends the URI as it is.
 pub(super) fn for_http1(head: &mut Parts) -> Result<()> {
     head.version = Version::HTTP_11;
+    if head.method == Method::CONNECT {
+        return for_connect(head);
+    }
     let Some(authority) = head.uri.authority() else {
         if head.headers.contains_key(HOST) {
             return Ok(());
@@ -31,24 +34,34 @@ pub(super) fn for_http1(head: &mut Parts) -> Result<()> {
     };
     let value =
         HeaderValue::try_from(host).map_err(|error| Error::user_cause("no Host header", error))?;
-    // CONNECT keeps its target, host:port.
-    let uri = (head.method != Method::CONNECT)
-        .then(|| origin_form(&head.uri))
-        .transpose()?;
+    let uri = origin_form(&head.uri)?;
     head.headers.insert(HOST, value);
-    if let Some(uri) = uri {
-        head.uri = uri;
-    }
+    head.uri = uri;
     Ok(())
+}
+
+/// The target alone, host:port, whatever form the URI has (RFC 9112 section 3.2.3).
+fn for_connect(head: &mut Parts) -> Result<()> {
+    let target = target(head)?;
+    let value = HeaderValue::try_from(target.as_str())
+        .map_err(|error| Error::user_cause("no Host header", error))?;
+    head.headers.insert(HOST, value);
+    head.uri = Uri::from(target);
+    Ok(())
+}
+
+/// Who the request is for, without user information.
+fn target(head: &Parts) -> Result<Authority> {
+    match head.uri.authority() {
+        Some(authority) => parse(without_user(authority).as_bytes()),
+        None => parse(head.headers.get(HOST).ok_or_else(no_host)?.as_bytes()),
+    }
 }
 
 /// Absolute form without `Host`, from which `:scheme` and `:authority` are made (RFC 9113 section 8.3.1).
 pub(super) fn for_http2(head: &mut Parts, scheme: &Scheme) -> Result<()> {
     head.version = Version::HTTP_2;
-    let authority = match head.uri.authority() {
-        Some(authority) => parse(without_user(authority).as_bytes())?,
-        None => parse(head.headers.get(HOST).ok_or_else(no_host)?.as_bytes())?,
-    };
+    let authority = target(head)?;
     head.headers.remove(HOST);
     let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.authority = Some(authority);
@@ -117,17 +130,18 @@ mod tests {
             ("GET", "http://[::1]:80/", None, "/", "[::1]"),
             ("GET", "/b", Some("a"), "/b", "a"),
             ("CONNECT", "a:443", None, "a:443", "a:443"),
+            ("CONNECT", "http://u@a:80/b", Some("x"), "a:80", "a:80"),
+            ("CONNECT", "/b", Some("a:443"), "a:443", "a:443"),
         ] {
             let mut head = head(method, uri, host);
             for_http1(&mut head).unwrap();
             assert_eq!(head.uri.to_string(), expected_uri, "{uri}");
             assert_eq!(head.headers[HOST], expected_host, "{uri}");
         }
-        assert!(
-            for_http1(&mut head("GET", "/", None))
-                .unwrap_err()
-                .is_user()
-        );
+        for method in ["GET", "CONNECT"] {
+            let error = for_http1(&mut head(method, "/", None)).unwrap_err();
+            assert!(error.is_user());
+        }
     }
 
     #[test]
