@@ -216,8 +216,10 @@ fn unknown_types_are_skipped_by_length() {
 fn settings_are_taken_entry_by_entry() {
     let entry = |id: u32, value: u32| words(&[id, value]);
     let payload = [
-        words(&[4]),
+        words(&[6]),
+        entry(0, 9),
         entry(0x0300_0007, 1),
+        entry(9, 9),
         entry(0x00ff_ffff, 2),
         entry(7, 3),
         entry(0xfc00_0004, 4),

@@ -892,6 +892,38 @@ async fn response_trailers_are_the_last_frame() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn repeated_trailers_are_appended_and_pseudo_headers_among_them_are_an_error() {
+    let (mut send, _driver, mut peer) = client().await;
+    let response = spawn(send.send_request(get_request()));
+    expect_request(&mut peer, 1).await;
+    peer.send(reply(1, "200").header("x", "head")).await;
+    peer.send(headers(1).header("x", "1")).await;
+    peer.send(headers(1).header("x", "2").fin()).await;
+    let response = within("the response", response).await.unwrap().unwrap();
+    assert_eq!(response.headers()["x"], "head");
+    let body = within("the body", response.into_body().collect())
+        .await
+        .unwrap();
+    let values: Vec<_> = body.trailers().unwrap().get_all("x").iter().collect();
+    assert_eq!(values, ["1", "2"]);
+
+    // With the upload under way: a stream that is over at both ends has nothing to reset.
+    let (_upload, request_body) = channel();
+    let response = spawn(send.send_request(post(request_body)));
+    expect_request(&mut peer, 3).await;
+    peer.send(reply(3, "200")).await;
+    peer.send(headers(3).header(":status", "500")).await;
+    peer.send(data(3, "").fin()).await;
+    let response = within("the response", response).await.unwrap().unwrap();
+    let error = within("the body", response.into_body().collect())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reset_status(), Some(ResetStatus::PROTOCOL_ERROR));
+    peer.expect(rst(3, ResetStatus::PROTOCOL_ERROR)).await;
+    expect_alive(&mut peer, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn graceful_shutdown_of_a_client_finishes_what_is_under_way() {
     use std::pin::pin;
     let (io, wire) = pipe();

@@ -6,8 +6,13 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "support/named.rs"]
+mod named;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::named::{missing, named_tests, root};
 
 /// A source file without its inline tests, comments and string literals.
 struct Source {
@@ -15,10 +20,6 @@ struct Source {
     /// As it is, up to the inline tests.
     lines: Vec<String>,
     code: Vec<String>,
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn rust_files(path: &Path, found: &mut Vec<PathBuf>) {
@@ -267,18 +268,6 @@ fn files_keep_their_budget() {
     );
 }
 
-/// The tests that a page names, as `program test` in backticks.
-fn named_tests(page: &str) -> Vec<(&str, &str)> {
-    let quoted = page.split('`').skip(1).step_by(2);
-    let words = quoted.filter_map(|quoted| quoted.split_once(' '));
-    words
-        .filter(|(program, test)| {
-            let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
-            program.chars().all(name) && test.chars().all(name) && test.contains('_')
-        })
-        .collect()
-}
-
 #[test]
 fn the_tests_that_the_compatibility_page_names_exist() {
     let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
@@ -288,13 +277,7 @@ fn the_tests_that_the_compatibility_page_names_exist() {
         assert!(!named_tests(row).is_empty(), "a row without a test: {row}");
     }
     for (program, test) in named_tests(&page) {
-        let (file, name) = match test.split_once("::") {
-            Some((module, name)) => (format!("tests/{program}/{module}.rs"), name),
-            None => (format!("tests/{program}.rs"), test),
-        };
-        let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
-        let found = text.contains(&format!("fn {name}()"));
-        assert!(found, "{file} has no test {name}");
+        assert_eq!(missing(program, test), None);
     }
 }
 

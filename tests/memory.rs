@@ -288,6 +288,63 @@ fn ten_thousand_streams_opened_and_reset_leave_nothing() {
     });
 }
 
+/// A frame header and what follows.
+fn raw(first: u32, len: u32, payload: &[u8]) -> Vec<u8> {
+    [&first.to_be_bytes()[..], &len.to_be_bytes(), payload].concat()
+}
+
+/// A SYN_STREAM whose block, which is stored, has `word` at `at`: 0 is the count, 4 the length of the name, 9 that of the value.
+fn lying_block(at: usize, word: u32) -> Vec<u8> {
+    use bytes::Buf;
+    let mut encoder =
+        spdy::codec::Encoder::new(spdy::frame::Version::Spdy31, HeaderCompression::Off);
+    let mut out = spdy::codec::OutBuf::new();
+    encoder.encode(&syn_stream(1).header("n", "value").into(), &mut out);
+    let mut bytes = out.copy_to_bytes(out.remaining()).to_vec();
+    // Frame header, fixed part, zlib header with dictionary id, header of the stored block.
+    let plain = 8 + 10 + 6 + 5;
+    assert_eq!(bytes[plain..plain + 8], [0, 0, 0, 1, 0, 0, 0, 1]);
+    bytes[plain + at..plain + at + 4].copy_from_slice(&word.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn counts_and_lengths_that_lie_are_given_no_memory() {
+    const MOST: u32 = 0x00ff_ffff;
+    let settings = 0x8003_0004;
+    let mut lies = vec![
+        raw(settings, 4, &u32::MAX.to_be_bytes()),
+        raw(settings, 4 + 8 * 8000, &8000_u32.to_be_bytes()),
+        raw(settings, MOST, &(MOST / 8).to_be_bytes()),
+        // DATA, an unknown frame, header blocks of the largest Length, and one at our limit.
+        raw(1, MOST, b"data"),
+        raw(0x8003_0063, MOST, b"skipped"),
+        raw(0x8003_0001, MOST, &[0, 0, 0, 1]),
+        raw(0x8003_0001, 64 << 10, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+        raw(0x8003_0007, MOST, &[]),
+    ];
+    for word in [u32::MAX, 0x7fff_ffff, 0x1000_0000] {
+        lies.extend([0, 4, 9].map(|at| lying_block(at, word)));
+    }
+    for lie in lies {
+        measured(async move {
+            let (session, connection, mut peer) = server(Config::server());
+            let driver = spawn(connection);
+            peer.expect_preface().await;
+            // Beyond this the process is aborted.
+            ALLOCATOR
+                .set_limit(ALLOCATOR.allocated() + MIB)
+                .expect("a limit above what is allocated");
+            peer.send_raw(&lie).await;
+            settle().await;
+            ALLOCATOR.set_limit(usize::MAX).unwrap();
+            drop(session);
+            peer.close();
+            drop(within("the connection", driver).await);
+        });
+    }
+}
+
 #[test]
 fn waits_that_are_given_up_leave_nothing() {
     measured(async {

@@ -97,7 +97,7 @@ statuses! {
         OK = 0, "session ended without error";
         /// The peer violated the protocol.
         PROTOCOL_ERROR = 1, "protocol error";
-        /// The sender failed. (An early draft numbered this 11; that is understood too.)
+        /// The sender failed. (An early draft numbered this 11; as any unknown status, that is an error of the peer too.)
         INTERNAL_ERROR = 2, "internal error";
     }
 }

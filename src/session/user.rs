@@ -431,7 +431,14 @@ impl Session {
     }
 
     /// Resets a stream; one whose SYN_STREAM was not sent is just withdrawn. Nothing happens if it is over.
+    ///
+    /// Status 0 is none (section 2.6.3), and peers end the session for it: PROTOCOL_ERROR, the generic one, is sent instead.
     pub fn reset(&mut self, key: Key, status: ResetStatus) {
+        let status = if status.code() == 0 {
+            ResetStatus::PROTOCOL_ERROR
+        } else {
+            status
+        };
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 

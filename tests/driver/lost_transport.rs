@@ -35,6 +35,25 @@ async fn the_end_in_the_middle_of_a_frame_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_largest_frame_that_is_cut_off_gives_its_bytes_and_an_error() {
+    let config = Config::server().initial_stream_window_size(1 << 25);
+    let (session, driver, mut peer) = ready_server(config).await;
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    let mut bytes = vec![0, 0, 0, 1, 1, 0xff, 0xff, 0xff];
+    bytes.extend([7; 1000]);
+    peer.send_raw(&bytes).await;
+    settle().await;
+    assert_eq!(session.unread_bytes(), 1000, "delivered as it comes");
+    peer.close();
+    let mut read = Vec::new();
+    let error = within("read", stream.read_to_end(&mut read)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    assert_eq!(read, [7; 1000]);
+    let error = outcome(driver).await.unwrap_err();
+    assert!(error.to_string().contains("middle of a frame"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_read_ends_everything_with_its_cause() {
     let (session, driver, mut peer) = ready_server(Config::server()).await;
     let mut stream = accepted(&session, &mut peer, 1).await;

@@ -8,6 +8,7 @@
     reason = "a failing test panics"
 )]
 
+mod context;
 mod flow_control;
 mod foreign;
 mod graceful_end;

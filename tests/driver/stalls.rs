@@ -232,3 +232,80 @@ async fn a_driver_that_waits_for_a_stuck_peer_does_not_spin() {
         peer.expect(ping(2 * i + 1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_times_out_unless_an_option_says_so() {
+    // Without streams,
+    let (_session, driver, mut peer) = ready_server(Config::server()).await;
+    sleep(Duration::from_secs(24 * 60 * 60)).await;
+    peer.expect_quiet().await;
+    assert!(!driver.is_finished());
+
+    // and with one in every state.
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    peer.send(syn_stream(1)).await;
+    let unanswered = within("accept", session.accept()).await.unwrap().unwrap();
+    let mut idle = accepted(&session, &mut peer, 3).await;
+    let mut half = accepted(&session, &mut peer, 5).await;
+    peer.send(data(5, "").fin()).await;
+    let mut unread = accepted(&session, &mut peer, 7).await;
+    peer.send(data(7, "unread")).await;
+    let mut stuck = accepted(&session, &mut peer, 9).await;
+    let writer = spawn(async move { stuck.write_all(&[1; 70_000]).await.map(|()| stuck) });
+    peer.expect_data(9, 65_536).await;
+
+    sleep(Duration::from_secs(24 * 60 * 60)).await;
+    peer.expect_quiet().await;
+    assert!(!driver.is_finished() && !writer.is_finished());
+
+    let _answered = unanswered.reply(HeaderBlock::empty()).unwrap();
+    peer.expect(syn_reply(1)).await;
+    let mut bytes = [0; 6];
+    within("read", unread.read_exact(&mut bytes)).await.unwrap();
+    assert_eq!(&bytes, b"unread");
+    peer.send(data(3, "late")).await;
+    within("read", idle.read_exact(&mut bytes[..4]))
+        .await
+        .unwrap();
+    for stream in [0, 9] {
+        peer.send(window_update(stream, 100_000)).await;
+    }
+    peer.expect_data(9, 70_000 - 65_536).await;
+    let _stuck = within("the writer", writer).await.unwrap().unwrap();
+    half.write_all(b"late").await.unwrap();
+    peer.expect(data(5, "late")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_16_kib_a_second_is_served_for_minutes() {
+    const TOTAL: usize = 10 << 20;
+    const STEP: usize = 16 << 10;
+    let (session, driver, mut peer) = ready_server(Config::server()).await;
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&written);
+    let writer = spawn(async move {
+        for _ in 0..TOTAL / STEP {
+            stream.write_all(&[1; STEP]).await.unwrap();
+            count.fetch_add(STEP, Ordering::SeqCst);
+        }
+        stream
+    });
+    let start = Instant::now();
+    peer.send(window_update(0, 1 << 30)).await;
+    peer.expect_data(1, 65_536).await;
+    let mut taken = 65_536;
+    while taken < TOTAL {
+        sleep(Duration::from_secs(1)).await;
+        peer.send(window_update(1, 16 << 10)).await;
+        peer.expect_data(1, STEP).await;
+        taken += STEP;
+        let ahead = written.load(Ordering::SeqCst) - taken.min(written.load(Ordering::SeqCst));
+        assert!(ahead <= 64 << 10, "{ahead} bytes wait to be sent");
+    }
+    assert!(start.elapsed() > Duration::from_secs(600));
+    let mut stream = within("the writer", writer).await.unwrap();
+    stream.shutdown().await.unwrap();
+    peer.expect(data(1, "").fin()).await;
+    assert!(!driver.is_finished());
+}
