@@ -28,9 +28,10 @@ use spdy::tls::rustls::{self, ClientConfig};
 use spdy::tls::{ClientTls, TlsListener};
 use support::within;
 use tls_support::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -383,6 +384,122 @@ async fn the_oldest_handshake_makes_room_for_a_new_one() {
         assert!(still.is_err(), "{still:?}");
     }
     serving.abort();
+}
+
+/// Hands out what comes on a channel.
+struct Handed(tokio::sync::mpsc::UnboundedReceiver<(usize, DuplexStream)>);
+
+impl Listener for Handed {
+    type Io = DuplexStream;
+    type Addr = usize;
+
+    async fn accept(&mut self) -> (DuplexStream, usize) {
+        match self.0.recv().await {
+            Some((n, io)) => (io, n),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<usize> {
+        Ok(0)
+    }
+}
+
+/// A transport whose far end answers everything `late`: a long way, or a slow client.
+fn slow_way(late: Duration) -> (DuplexStream, DuplexStream) {
+    let (near, mut to_far) = duplex(64 * 1024);
+    let (mut to_near, far) = duplex(64 * 1024);
+    spawn(async move {
+        let mut from_near = [0; 16 * 1024];
+        let mut from_far = [0; 16 * 1024];
+        loop {
+            tokio::select! {
+                n = to_near.read(&mut from_far) => {
+                    let n = n.unwrap_or(0);
+                    if n == 0 || to_far.write_all(&from_far[..n]).await.is_err() {
+                        return;
+                    }
+                }
+                n = to_far.read(&mut from_near) => {
+                    let n = n.unwrap_or(0);
+                    tokio::time::sleep(late).await;
+                    if n == 0 || to_near.write_all(&from_near[..n]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (near, far)
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_honest_clients_at_a_time_than_handshakes_all_get_in() {
+    const CLIENTS: usize = 60;
+    let authority = Authority::new();
+    let client = Arc::new(authority.client());
+    let (hand, handed) = unbounded_channel();
+    let mut listener = TlsListener::new(Handed(handed), authority.server()).max_handshakes(4);
+    let mut clients = JoinSet::new();
+    for n in 0..CLIENTS {
+        let (near, far) = slow_way(Duration::from_millis(200));
+        hand.send((n, near)).unwrap();
+        let client = Arc::clone(&client);
+        clients.spawn(async move {
+            let name = ServerName::try_from("localhost").unwrap();
+            TlsConnector::from(client).connect(name, far).await.unwrap()
+        });
+    }
+    let mut seen = Vec::new();
+    let everybody = async {
+        while seen.len() < CLIENTS {
+            let (_, n) = listener.accept().await;
+            assert!(listener.handshakes() <= 4);
+            seen.push(n);
+        }
+    };
+    within("every client", everybody).await;
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..CLIENTS));
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_stalls_is_dropped_after_a_second_for_the_next() {
+    let authority = Authority::new();
+    let client = Arc::new(authority.client());
+    let (hand, handed) = unbounded_channel();
+    let mut listener = TlsListener::new(Handed(handed), authority.server())
+        .max_handshakes(2)
+        .handshake_timeout(Duration::from_secs(3600));
+    let mut stalled = Vec::new();
+    for n in 0..4 {
+        let (near, far) = duplex(1024);
+        hand.send((n, near)).unwrap();
+        stalled.push(far);
+    }
+    let start = tokio::time::Instant::now();
+    let (near, far) = duplex(64 * 1024);
+    hand.send((4, near)).unwrap();
+    let connecting = spawn(async move {
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(client).connect(name, far).await
+    });
+    let (_, n) = within("the honest one", listener.accept()).await;
+    assert_eq!(n, 4);
+    connecting.await.unwrap().unwrap();
+    // The first two make room for the next two, and one of these for the honest one.
+    let waited = start.elapsed();
+    assert!(
+        waited >= Duration::from_secs(2) && waited < Duration::from_millis(2100),
+        "{waited:?}"
+    );
+    for io in &mut stalled[..3] {
+        within("the end", io.read_u8()).await.unwrap_err();
+    }
+    assert_eq!(listener.handshakes(), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -13,8 +13,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::error;
 use crate::alpn::{SPDY_31, names};
+use crate::conn::{Clock, Sleep, TokioClock};
 use crate::error::{Error, Result, Timeout};
 use crate::server::Listener;
+
+/// How long a handshake is safe from being dropped for a new one: many round trips for an honest client.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// TLS on the connections of another listener.
 ///
@@ -48,6 +52,7 @@ pub struct TlsListener<L: Listener> {
     own_protocols: bool,
     max_handshakes: usize,
     handshake_timeout: Duration,
+    clock: TokioClock,
     tasks: JoinSet<Result<TlsStream<L::Io>>>,
     /// The handshakes that have not been taken out of `tasks`, the oldest first.
     handshakes: VecDeque<Handshake<L::Addr>>,
@@ -59,6 +64,7 @@ type Ended<T> = Result<(Id, Result<T>), JoinError>;
 struct Handshake<A> {
     task: AbortHandle,
     peer: A,
+    started: Instant,
 }
 
 impl<L: Listener> TlsListener<L> {
@@ -71,6 +77,7 @@ impl<L: Listener> TlsListener<L> {
             config,
             max_handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
+            clock: TokioClock::new(),
             tasks: JoinSet::new(),
             handshakes: VecDeque::new(),
         };
@@ -78,9 +85,13 @@ impl<L: Listener> TlsListener<L> {
         this
     }
 
-    /// How many handshakes may be under way at once, at least 1. When one more comes, the oldest is dropped: an honest
-    /// one takes a round trip or two, so that the oldest is the likeliest never to end. Refusing the new one instead
-    /// would let stalled clients lock all others out. Default: 256.
+    /// How many handshakes may be under way at once, at least 1. Default: 256.
+    ///
+    /// With as many under way, the next connection waits in the listener below, which for TCP is the backlog of the
+    /// kernel, until one has ended, or the oldest has lasted a second and is dropped for it. An honest client takes a
+    /// round trip or two: one that needs longer is the likeliest never to end. Waiting for it would let stalled clients
+    /// lock all others out, and dropping it at once would let many honest ones at a time drop each other. So clients
+    /// that stall can keep this listener at `max` handshakes a second, and no lower.
     #[must_use]
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);
@@ -121,7 +132,7 @@ where
     L::Addr: fmt::Debug,
 {
     fn start(&mut self, io: L::Io, peer: L::Addr) {
-        if self.handshakes.len() >= self.max_handshakes {
+        if self.is_full() {
             self.drop_oldest();
         }
         let handshake = handshake(Arc::clone(&self.config), io);
@@ -132,16 +143,39 @@ where
                 Err(_) => Err(Error::timeout(Timeout::TlsHandshake)),
             }
         });
-        self.handshakes.push_back(Handshake { task, peer });
+        let started = self.clock.now();
+        self.handshakes.push_back(Handshake {
+            task,
+            peer,
+            started,
+        });
+    }
+
+    fn is_full(&self) -> bool {
+        self.handshakes.len() >= self.max_handshakes
     }
 
     /// Those that have ended are left for `accept`, which is about to take them.
-    fn drop_oldest(&mut self) {
-        let oldest = self
-            .handshakes
+    fn oldest(&self) -> Option<usize> {
+        self.handshakes
             .iter()
-            .position(|handshake| !handshake.task.is_finished());
-        if let Some(oldest) = oldest.and_then(|at| self.handshakes.remove(at)) {
+            .position(|handshake| !handshake.task.is_finished())
+    }
+
+    /// Waits until the oldest may be dropped for a new one, if there is no room. One that ends makes room as well, which
+    /// is not waited for here.
+    fn room(&self) -> Sleep {
+        if !self.is_full() {
+            return Box::pin(std::future::ready(()));
+        }
+        // If all have ended there is one to take.
+        let oldest = self.oldest().and_then(|at| self.handshakes.get(at));
+        let stale = oldest.and_then(|oldest| self.clock.sleep_until(oldest.started + GRACE));
+        stale.unwrap_or_else(|| Box::pin(std::future::pending()))
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.oldest().and_then(|at| self.handshakes.remove(at)) {
             oldest.task.abort();
             tracing::debug!(
                 peer = ?oldest.peer,
@@ -204,6 +238,12 @@ where
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
+            let room = self.room();
+            let listener = &mut self.listener;
+            let next = async {
+                room.await;
+                listener.accept().await
+            };
             tokio::select! {
                 // Those that have ended make room first.
                 biased;
@@ -212,7 +252,7 @@ where
                         return accepted;
                     }
                 }
-                (io, peer) = self.listener.accept() => self.start(io, peer),
+                (io, peer) = next => self.start(io, peer),
             }
         }
     }
