@@ -20,6 +20,9 @@ use crate::server::Listener;
 /// How long a handshake is safe from being dropped for a new one: many round trips for an honest client.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long handshakes may go on when no more connections are to be accepted, all together.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// TLS on the connections of another listener.
 ///
 /// Handshakes run as tasks of their own, so that no client waits for another one's. They are bounded in number and in
@@ -44,7 +47,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// ```
 ///
 /// [`accept`](Listener::accept) needs a tokio runtime with time enabled. It is cancel-safe: handshakes go on between
-/// two calls, and what they come to is kept. Dropping the listener ends them.
+/// two calls, and what they come to is kept. Dropping the listener ends them. When a shutdown begins, those under way
+/// get one more second together ([`drain`](Listener::drain)): the client of one may have sent a request behind it.
 pub struct TlsListener<L: Listener> {
     listener: L,
     config: Arc<ServerConfig>,
@@ -56,6 +60,14 @@ pub struct TlsListener<L: Listener> {
     tasks: JoinSet<Result<TlsStream<L::Io>>>,
     /// The handshakes that have not been taken out of `tasks`, the oldest first.
     handshakes: VecDeque<Handshake<L::Addr>>,
+    drain: Option<Drain>,
+}
+
+/// No more connections are to be accepted.
+struct Drain {
+    deadline: Instant,
+    /// The listener below holds no more connections.
+    below: bool,
 }
 
 /// The end of a task, as the set of tasks tells it.
@@ -80,6 +92,7 @@ impl<L: Listener> TlsListener<L> {
             clock: TokioClock::new(),
             tasks: JoinSet::new(),
             handshakes: VecDeque::new(),
+            drain: None,
         };
         this.offer(&[SPDY_31]);
         this
@@ -174,6 +187,17 @@ where
         stale.unwrap_or_else(|| Box::pin(std::future::pending()))
     }
 
+    /// Drops what has not ended in time.
+    fn drop_all(&mut self) {
+        for Handshake { peer, .. } in self.handshakes.drain(..) {
+            tracing::debug!(
+                ?peer,
+                "a TLS handshake is dropped: no more connections are accepted"
+            );
+        }
+        self.tasks = JoinSet::new();
+    }
+
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.oldest().and_then(|at| self.handshakes.remove(at)) {
             oldest.task.abort();
@@ -263,6 +287,49 @@ where
 
     fn set_protocols(&mut self, alpn: &[&[u8]]) {
         self.offer(alpn);
+    }
+
+    async fn drain(&mut self) -> Option<(Self::Io, Self::Addr)> {
+        loop {
+            let now = self.clock.now();
+            let drain = self.drain.get_or_insert(Drain {
+                deadline: now + DRAIN,
+                below: false,
+            });
+            let (deadline, below) = (drain.deadline, drain.below);
+            if below && self.handshakes.is_empty() {
+                return None;
+            }
+            let late = self.clock.sleep_until(deadline);
+            let late = async {
+                match late {
+                    Some(late) => late.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let take = !below && !self.is_full();
+            tokio::select! {
+                // Those that have ended are not late.
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Some(accepted) = self.finish(ended) {
+                        return Some(accepted);
+                    }
+                }
+                () = late => {
+                    self.drop_all();
+                    return None;
+                }
+                more = self.listener.drain(), if take => match more {
+                    Some((io, peer)) => self.start(io, peer),
+                    None => {
+                        if let Some(drain) = &mut self.drain {
+                            drain.below = true;
+                        }
+                    }
+                },
+            }
+        }
     }
 }
 
