@@ -83,7 +83,7 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 /// A transport that may know, from its TLS handshake, which protocol comes next.
 ///
-/// A transport of another crate, or of your own, gets this with an empty `impl` if it has no TLS, else with one line:
+/// A transport of another crate, or of your own, gets this with an empty `impl` if it has no TLS, else with two lines:
 ///
 /// ```
 /// use spdy::NegotiatedAlpn;
@@ -94,6 +94,10 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> String {
 ///     fn negotiated_alpn(&self) -> Option<&[u8]> {
 ///         self.alpn()
 ///     }
+///
+///     fn is_tls(&self) -> bool {
+///         true
+///     }
 /// }
 /// # assert_eq!(NativeTls.negotiated_alpn(), Some(spdy::alpn::SPDY_31));
 /// ```
@@ -102,6 +106,13 @@ pub trait NegotiatedAlpn {
     /// Asked once, after the handshake.
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         None
+    }
+
+    /// Whether this is TLS, with or without ALPN. Nothing is sent in clear text on an `https` URI: the connectors refuse
+    /// a transport that says no. The default takes what has negotiated a protocol for TLS, so that a TLS transport which
+    /// forgets to say so is refused where its peer does not use ALPN, and plain text never passes for TLS.
+    fn is_tls(&self) -> bool {
+        self.negotiated_alpn().is_some()
     }
 }
 
@@ -116,10 +127,18 @@ impl<T: NegotiatedAlpn> NegotiatedAlpn for TokioIo<T> {
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         self.inner().negotiated_alpn()
     }
+
+    fn is_tls(&self) -> bool {
+        self.inner().is_tls()
+    }
 }
 
 impl<T: NegotiatedAlpn + ?Sized> NegotiatedAlpn for Box<T> {
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         (**self).negotiated_alpn()
+    }
+
+    fn is_tls(&self) -> bool {
+        (**self).is_tls()
     }
 }

@@ -11,6 +11,7 @@ use crate::frame::{GoAwayStatus, ResetStatus, StreamId};
 /// The result type of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What an error is made with.
 type Cause = Box<dyn StdError + Send + Sync>;
 
 /// Who ended a stream or a session.
@@ -84,7 +85,8 @@ enum Kind {
 struct Inner {
     kind: Kind,
     detail: Cow<'static, str>,
-    cause: Option<Cause>,
+    /// Shared, so that an error can take the place of another one with the same cause.
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What went wrong, who caused it, and whether it is safe to try again.
@@ -111,7 +113,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             detail: detail.into(),
-            cause: Some(cause.into()),
+            cause: Some(Arc::from(cause.into())),
         }))
     }
 
@@ -165,14 +167,21 @@ impl Error {
         Self::new(Kind::Closed { by }, detail)
     }
 
-    /// The transport has failed before the peer had sent anything: perhaps nobody there speaks SPDY.
+    /// An IO error that came before the peer had sent anything: perhaps nobody there speaks SPDY. Another error stays as
+    /// it is.
     pub(crate) fn unheard(error: Self) -> Self {
-        let kind = match error.0.kind {
-            Kind::Io(kind) => kind,
-            _ => io::ErrorKind::Other,
+        let Kind::Io(kind) = error.0.kind else {
+            return error;
         };
-        let detail = "the peer had not sent a byte yet; SPDY frames were expected";
-        Self::with_cause(Kind::Io(kind), detail, error)
+        let detail = format!(
+            "{}: the peer had not sent a byte yet; SPDY frames were expected",
+            error.0.detail
+        );
+        Self(Arc::new(Inner {
+            kind: Kind::Io(kind),
+            detail: detail.into(),
+            cause: error.0.cause.clone(),
+        }))
     }
 
     /// The application on this side gave up.
@@ -539,6 +548,26 @@ mod tests {
         let io = Error::io("reading", io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(io.is_closed() && io.is_io() && io.source().is_some());
         assert_eq!(io.into_io().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_source_of_an_io_error_is_the_io_error() {
+        let reset = || io::Error::new(io::ErrorKind::ConnectionReset, "gone");
+        let plain = Error::io("reading from the transport", reset());
+        let unheard = Error::unheard(plain.clone());
+        let said = "transport error (connection reset): reading from the transport: the peer had not sent a byte yet; \
+                    SPDY frames were expected";
+        assert_eq!(unheard.to_string(), said);
+        for error in [plain, unheard] {
+            assert!(error.is_io());
+            let source = error.source().unwrap();
+            let source: &io::Error = source.downcast_ref().unwrap();
+            assert_eq!(source.kind(), io::ErrorKind::ConnectionReset);
+            assert_eq!(source.to_string(), "gone");
+            assert!(source.source().is_none());
+        }
+        let late = Error::unheard(Error::timeout(Timeout::Write));
+        assert!(late.is_timeout());
     }
 
     #[test]

@@ -30,4 +30,11 @@ impl<T: NegotiatedAlpn> NegotiatedAlpn for MaybeHttpsStream<T> {
             Self::Https(io) => io.inner().get_ref().1.alpn_protocol(),
         }
     }
+
+    fn is_tls(&self) -> bool {
+        match self {
+            Self::Http(io) => io.is_tls(),
+            Self::Https(_) => true,
+        }
+    }
 }

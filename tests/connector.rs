@@ -219,15 +219,50 @@ async fn what_hyper_rustls_negotiated_is_checked() {
 #[tokio::test]
 async fn without_tls_an_https_uri_is_not_spoken_to() {
     let (listener, address) = bind().await;
-    let serving = spawn(spdy::serve(listener, app()).into_future());
+    let check = |error: spdy::Error| {
+        assert!(error.is_user() && !error.is_retryable(), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("the connector was given none: `Connector::tls` takes")
+                && text.contains(&address.to_string()),
+            "{text}"
+        );
+    };
     let mut connector: Connector<_, Sent> = Connector::new(dialler());
-    let error = error_of(&mut connector, https(address)).await;
-    assert!(error.is_negotiation(), "{error:?}");
-    assert!(
-        error.to_string().contains("the transport does no TLS"),
-        "{error}"
+    check(error_of(&mut connector, https(address)).await);
+    for protocol in [Protocol::Http11, Protocol::Http2, Protocol::Spdy31] {
+        let fallback = Fallback::http2().plain_http(protocol);
+        let mut connector = connector.clone().fallback(fallback);
+        check(error_of(&mut connector, https(address)).await);
+    }
+    for _ in 0..4 {
+        let (mut io, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        within("the end", io.read_to_end(&mut seen)).await.unwrap();
+        assert!(seen.is_empty(), "in clear text: {seen:?}");
+    }
+}
+
+#[test]
+fn what_is_tls_says_so_through_every_wrapper() {
+    fn says(io: &impl NegotiatedAlpn) -> (bool, bool) {
+        (io.is_tls(), io.negotiated_alpn().is_some())
+    }
+    /// TLS of another library, whose peer has not used ALPN.
+    struct Tls;
+    impl NegotiatedAlpn for Tls {
+        fn is_tls(&self) -> bool {
+            true
+        }
+    }
+    assert_eq!(says(&TokioIo::new(Box::new(Tls))), (true, false));
+    let plain = tokio::io::duplex(1).0;
+    assert_eq!(says(&TokioIo::new(Box::new(plain))), (false, false));
+    let plain = TokioIo::new(tokio::io::duplex(1).0);
+    assert_eq!(
+        says(&hyper_rustls::MaybeHttpsStream::Http(plain)),
+        (false, false)
     );
-    serving.abort();
 }
 
 /// A transport that says it has negotiated HTTP/2, whatever the URI.

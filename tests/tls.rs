@@ -28,9 +28,10 @@ use spdy::tls::rustls::{self, ClientConfig};
 use spdy::tls::{ClientTls, TlsListener};
 use support::within;
 use tls_support::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -383,6 +384,211 @@ async fn the_oldest_handshake_makes_room_for_a_new_one() {
         assert!(still.is_err(), "{still:?}");
     }
     serving.abort();
+}
+
+/// Hands out what comes on a channel.
+struct Handed {
+    accepted: UnboundedReceiver<(usize, DuplexStream)>,
+    /// Taken from the operating system, and not handed out yet.
+    held: Vec<(usize, DuplexStream)>,
+}
+
+impl Handed {
+    fn new() -> (UnboundedSender<(usize, DuplexStream)>, Self) {
+        let (hand, accepted) = unbounded_channel();
+        let held = Vec::new();
+        (hand, Self { accepted, held })
+    }
+}
+
+impl Listener for Handed {
+    type Io = DuplexStream;
+    type Addr = usize;
+
+    async fn accept(&mut self) -> (DuplexStream, usize) {
+        match self.accepted.recv().await {
+            Some((n, io)) => (io, n),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<usize> {
+        Ok(0)
+    }
+
+    async fn drain(&mut self) -> Option<(DuplexStream, usize)> {
+        self.held.pop().map(|(n, io)| (io, n))
+    }
+}
+
+/// A transport whose far end answers everything `late`: a long way, or a slow client.
+fn slow_way(late: Duration) -> (DuplexStream, DuplexStream) {
+    let (near, mut to_far) = duplex(64 * 1024);
+    let (mut to_near, far) = duplex(64 * 1024);
+    spawn(async move {
+        let mut from_near = [0; 16 * 1024];
+        let mut from_far = [0; 16 * 1024];
+        loop {
+            tokio::select! {
+                n = to_near.read(&mut from_far) => {
+                    let n = n.unwrap_or(0);
+                    if n == 0 || to_far.write_all(&from_far[..n]).await.is_err() {
+                        return;
+                    }
+                }
+                n = to_far.read(&mut from_near) => {
+                    let n = n.unwrap_or(0);
+                    tokio::time::sleep(late).await;
+                    if n == 0 || to_near.write_all(&from_near[..n]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (near, far)
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_honest_clients_at_a_time_than_handshakes_all_get_in() {
+    const CLIENTS: usize = 60;
+    let authority = Authority::new();
+    let client = Arc::new(authority.client());
+    let (hand, below) = Handed::new();
+    let mut listener = TlsListener::new(below, authority.server()).max_handshakes(4);
+    let mut clients = JoinSet::new();
+    for n in 0..CLIENTS {
+        let (near, far) = slow_way(Duration::from_millis(200));
+        hand.send((n, near)).unwrap();
+        let connecting = greet(far, &client);
+        clients.spawn(async move { connecting.await.unwrap().unwrap() });
+    }
+    let mut seen = Vec::new();
+    let everybody = async {
+        while seen.len() < CLIENTS {
+            let (_, n) = listener.accept().await;
+            assert!(listener.handshakes() <= 4);
+            seen.push(n);
+        }
+    };
+    within("every client", everybody).await;
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..CLIENTS));
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_stalls_is_dropped_after_a_second_for_the_next() {
+    let authority = Authority::new();
+    let client = Arc::new(authority.client());
+    let (hand, below) = Handed::new();
+    let mut listener = TlsListener::new(below, authority.server())
+        .max_handshakes(2)
+        .handshake_timeout(Duration::from_secs(3600));
+    let mut stalled = Vec::new();
+    for n in 0..4 {
+        let (near, far) = duplex(1024);
+        hand.send((n, near)).unwrap();
+        stalled.push(far);
+    }
+    let start = tokio::time::Instant::now();
+    let (near, far) = duplex(64 * 1024);
+    hand.send((4, near)).unwrap();
+    let connecting = greet(far, &client);
+    let (_, n) = within("the honest one", listener.accept()).await;
+    assert_eq!(n, 4);
+    connecting.await.unwrap().unwrap();
+    // The first two make room for the next two, and one of these for the honest one.
+    let waited = start.elapsed();
+    assert!(
+        waited >= Duration::from_secs(2) && waited < Duration::from_millis(2100),
+        "{waited:?}"
+    );
+    for io in &mut stalled[..3] {
+        within("the end", io.read_u8()).await.unwrap_err();
+    }
+    assert_eq!(listener.handshakes(), 1);
+}
+
+/// Shakes hands with what is at the far end, in a task.
+fn greet(
+    far: DuplexStream,
+    client: &Arc<ClientConfig>,
+) -> tokio::task::JoinHandle<std::io::Result<TlsStream<DuplexStream>>> {
+    let client = Arc::clone(client);
+    spawn(async move {
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(client).connect(name, far).await
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshakes_under_way_at_a_shutdown_get_a_second() {
+    let (log, _guard) = Log::start();
+    let authority = Authority::new();
+    let client = Arc::new(authority.client());
+    let (hand, mut below) = Handed::new();
+    let (near, far) = slow_way(Duration::from_millis(400));
+    below.held.push((7, near));
+    let held = greet(far, &client);
+    let mut listener = TlsListener::new(below, authority.server()).max_handshakes(4);
+    // One ends in time, one too late, one never.
+    let mut clients = Vec::new();
+    for (n, late) in [(1, 300), (2, 1700)] {
+        let (near, far) = slow_way(Duration::from_millis(late));
+        hand.send((n, near)).unwrap();
+        clients.push(greet(far, &client));
+    }
+    let (near, mut stalled) = duplex(1024);
+    hand.send((3, near)).unwrap();
+    let accepted = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
+    assert!(accepted.is_err());
+    assert_eq!(listener.handshakes(), 3);
+    // It comes too late: nobody accepts it.
+    let (near, _late) = duplex(1024);
+    hand.send((4, near)).unwrap();
+
+    let start = tokio::time::Instant::now();
+    let mut seen = Vec::new();
+    loop {
+        // Dropped and begun anew, it neither loses one nor starts the second again.
+        let next = tokio::time::timeout(Duration::from_millis(70), listener.drain()).await;
+        match next {
+            Ok(Some((io, n))) => {
+                assert!(io.is_tls());
+                seen.push(n);
+            }
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    }
+    assert_eq!(seen, [1, 7]);
+    let waited = start.elapsed();
+    assert!(
+        waited >= Duration::from_secs(1) && waited < Duration::from_millis(1010),
+        "{waited:?}"
+    );
+    assert_eq!(listener.handshakes(), 0);
+    assert!(listener.drain().await.is_none());
+    within("the end", stalled.read_u8()).await.unwrap_err();
+    for peer in ["peer=2", "peer=3"] {
+        log.line_with(&["DEBUG", peer, "no more connections are accepted"])
+            .await;
+    }
+    within("the held one", held).await.unwrap().unwrap();
+    let in_time = clients.remove(0);
+    within("the one in time", in_time).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_of_nothing_ends_at_once() {
+    let (_hand, below) = Handed::new();
+    let mut listener = TlsListener::new(below, Authority::new().server());
+    let start = tokio::time::Instant::now();
+    assert!(listener.drain().await.is_none());
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]

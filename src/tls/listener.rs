@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -13,8 +13,15 @@ use tokio_rustls::server::TlsStream;
 
 use super::error;
 use crate::alpn::{SPDY_31, names};
+use crate::conn::{Clock, Sleep, TokioClock};
 use crate::error::{Error, Result, Timeout};
 use crate::server::Listener;
+
+/// How long a handshake is safe from being dropped for a new one: many round trips for an honest client.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long handshakes may go on when no more connections are to be accepted, all together.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// TLS on the connections of another listener.
 ///
@@ -40,7 +47,8 @@ use crate::server::Listener;
 /// ```
 ///
 /// [`accept`](Listener::accept) needs a tokio runtime with time enabled. It is cancel-safe: handshakes go on between
-/// two calls, and what they come to is kept. Dropping the listener ends them.
+/// two calls, and what they come to is kept. Dropping the listener ends them. When a shutdown begins, those under way
+/// get one more second together ([`drain`](Listener::drain)): the client of one may have sent a request behind it.
 pub struct TlsListener<L: Listener> {
     listener: L,
     config: Arc<ServerConfig>,
@@ -48,9 +56,18 @@ pub struct TlsListener<L: Listener> {
     own_protocols: bool,
     max_handshakes: usize,
     handshake_timeout: Duration,
+    clock: TokioClock,
     tasks: JoinSet<Result<TlsStream<L::Io>>>,
     /// The handshakes that have not been taken out of `tasks`, the oldest first.
     handshakes: VecDeque<Handshake<L::Addr>>,
+    drain: Option<Drain>,
+}
+
+/// No more connections are to be accepted.
+struct Drain {
+    deadline: Instant,
+    /// The listener below holds no more connections.
+    below: bool,
 }
 
 /// The end of a task, as the set of tasks tells it.
@@ -59,6 +76,7 @@ type Ended<T> = Result<(Id, Result<T>), JoinError>;
 struct Handshake<A> {
     task: AbortHandle,
     peer: A,
+    started: Instant,
 }
 
 impl<L: Listener> TlsListener<L> {
@@ -71,16 +89,22 @@ impl<L: Listener> TlsListener<L> {
             config,
             max_handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
+            clock: TokioClock::new(),
             tasks: JoinSet::new(),
             handshakes: VecDeque::new(),
+            drain: None,
         };
         this.offer(&[SPDY_31]);
         this
     }
 
-    /// How many handshakes may be under way at once, at least 1. When one more comes, the oldest is dropped: an honest
-    /// one takes a round trip or two, so that the oldest is the likeliest never to end. Refusing the new one instead
-    /// would let stalled clients lock all others out. Default: 256.
+    /// How many handshakes may be under way at once, at least 1. Default: 256.
+    ///
+    /// With as many under way, the next connection waits in the listener below, which for TCP is the backlog of the
+    /// kernel, until one has ended, or the oldest has lasted a second and is dropped for it. An honest client takes a
+    /// round trip or two: one that needs longer is the likeliest never to end. Waiting for it would let stalled clients
+    /// lock all others out, and dropping it at once would let many honest ones at a time drop each other. So clients
+    /// that stall can keep this listener at `max` handshakes a second, and no lower.
     #[must_use]
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);
@@ -121,7 +145,7 @@ where
     L::Addr: fmt::Debug,
 {
     fn start(&mut self, io: L::Io, peer: L::Addr) {
-        if self.handshakes.len() >= self.max_handshakes {
+        if self.is_full() {
             self.drop_oldest();
         }
         let handshake = handshake(Arc::clone(&self.config), io);
@@ -132,16 +156,50 @@ where
                 Err(_) => Err(Error::timeout(Timeout::TlsHandshake)),
             }
         });
-        self.handshakes.push_back(Handshake { task, peer });
+        let started = self.clock.now();
+        self.handshakes.push_back(Handshake {
+            task,
+            peer,
+            started,
+        });
+    }
+
+    fn is_full(&self) -> bool {
+        self.handshakes.len() >= self.max_handshakes
     }
 
     /// Those that have ended are left for `accept`, which is about to take them.
-    fn drop_oldest(&mut self) {
-        let oldest = self
-            .handshakes
+    fn oldest(&self) -> Option<usize> {
+        self.handshakes
             .iter()
-            .position(|handshake| !handshake.task.is_finished());
-        if let Some(oldest) = oldest.and_then(|at| self.handshakes.remove(at)) {
+            .position(|handshake| !handshake.task.is_finished())
+    }
+
+    /// Waits until the oldest may be dropped for a new one, if there is no room. One that ends makes room as well, which
+    /// is not waited for here.
+    fn room(&self) -> Sleep {
+        if !self.is_full() {
+            return Box::pin(std::future::ready(()));
+        }
+        // If all have ended there is one to take.
+        let oldest = self.oldest().and_then(|at| self.handshakes.get(at));
+        let stale = oldest.and_then(|oldest| self.clock.sleep_until(oldest.started + GRACE));
+        stale.unwrap_or_else(|| Box::pin(std::future::pending()))
+    }
+
+    /// Drops what has not ended in time.
+    fn drop_all(&mut self) {
+        for Handshake { peer, .. } in self.handshakes.drain(..) {
+            tracing::debug!(
+                ?peer,
+                "a TLS handshake is dropped: no more connections are accepted"
+            );
+        }
+        self.tasks = JoinSet::new();
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.oldest().and_then(|at| self.handshakes.remove(at)) {
             oldest.task.abort();
             tracing::debug!(
                 peer = ?oldest.peer,
@@ -204,6 +262,12 @@ where
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
+            let room = self.room();
+            let listener = &mut self.listener;
+            let next = async {
+                room.await;
+                listener.accept().await
+            };
             tokio::select! {
                 // Those that have ended make room first.
                 biased;
@@ -212,7 +276,7 @@ where
                         return accepted;
                     }
                 }
-                (io, peer) = self.listener.accept() => self.start(io, peer),
+                (io, peer) = next => self.start(io, peer),
             }
         }
     }
@@ -223,6 +287,49 @@ where
 
     fn set_protocols(&mut self, alpn: &[&[u8]]) {
         self.offer(alpn);
+    }
+
+    async fn drain(&mut self) -> Option<(Self::Io, Self::Addr)> {
+        loop {
+            let now = self.clock.now();
+            let drain = self.drain.get_or_insert(Drain {
+                deadline: now + DRAIN,
+                below: false,
+            });
+            let (deadline, below) = (drain.deadline, drain.below);
+            if below && self.handshakes.is_empty() {
+                return None;
+            }
+            let late = self.clock.sleep_until(deadline);
+            let late = async {
+                match late {
+                    Some(late) => late.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let take = !below && !self.is_full();
+            tokio::select! {
+                // Those that have ended are not late.
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Some(accepted) = self.finish(ended) {
+                        return Some(accepted);
+                    }
+                }
+                () = late => {
+                    self.drop_all();
+                    return None;
+                }
+                more = self.listener.drain(), if take => match more {
+                    Some((io, peer)) => self.start(io, peer),
+                    None => {
+                        if let Some(drain) = &mut self.drain {
+                            drain.below = true;
+                        }
+                    }
+                },
+            }
+        }
     }
 }
 

@@ -44,16 +44,28 @@ impl<T> NegotiatedAlpn for tls_server::TlsStream<T> {
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         self.get_ref().1.alpn_protocol()
     }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
 }
 
 impl<T> NegotiatedAlpn for tls_client::TlsStream<T> {
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         self.get_ref().1.alpn_protocol()
     }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
 }
 
 impl<T> NegotiatedAlpn for TlsStream<T> {
     fn negotiated_alpn(&self) -> Option<&[u8]> {
         self.get_ref().1.alpn_protocol()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
     }
 }

@@ -22,6 +22,7 @@ use crate::http::{Body, BoxError};
 /// Which protocols a [`FallbackConnector`] speaks besides SPDY.
 ///
 /// SPDY is always preferred. Over TLS, ALPN decides; a server that does not use ALPN is taken for one of HTTP/1.1.
+/// An `https` URI is spoken to over TLS or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fallback {
     http2: bool,
@@ -137,11 +138,10 @@ where
             let io = dialling.await.map_err(|error| target.not_dialled(error))?;
             if target.https {
                 let io = secure.secure(&uri, io, offer).await?;
-                let protocol =
-                    target.agreed(io.negotiated_alpn(), offer, Some(Protocol::Http11))?;
+                let protocol = target.agreed(&io, offer, Some(Protocol::Http11))?;
                 sender(&builder, &target, io, protocol).await
             } else {
-                let protocol = target.agreed(io.negotiated_alpn(), offer, Some(fallback.plain))?;
+                let protocol = target.agreed(&io, offer, Some(fallback.plain))?;
                 sender(&builder, &target, io, protocol).await
             }
         })

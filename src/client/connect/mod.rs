@@ -58,7 +58,8 @@ use crate::http::{Body, BoxError};
 ///
 /// # Errors
 ///
-/// [`is_user`](Error::is_user) for a URI without a host or of another scheme; [`is_connect`](Error::is_connect) if `C`
+/// [`is_user`](Error::is_user) for a URI without a host or of another scheme, and for `https` where neither `C` nor `T`
+/// does TLS ([`NegotiatedAlpn::is_tls`] tells); [`is_connect`](Error::is_connect) if `C`
 /// fails, with its error as the source; [`is_tls`](Error::is_tls) if `T` does;
 /// [`is_negotiation`](Error::is_negotiation) if the server chose another protocol, or none, on `https`.
 ///
@@ -136,10 +137,10 @@ where
             let io = dialling.await.map_err(|error| target.not_dialled(error))?;
             if target.https {
                 let io = secure.secure(&uri, io, OFFER).await?;
-                target.agreed(io.negotiated_alpn(), OFFER, None)?;
+                target.agreed(&io, OFFER, None)?;
                 speak(&builder, &target, io).await
             } else {
-                target.agreed(io.negotiated_alpn(), OFFER, Some(Protocol::Spdy31))?;
+                target.agreed(&io, OFFER, Some(Protocol::Spdy31))?;
                 speak(&builder, &target, io).await
             }
         })

@@ -8,6 +8,8 @@ use crate::error::Result;
 
 /// What goes between a dialled transport and the session on `https` URIs: TLS, or nothing.
 ///
+/// What comes out has to say that it is TLS, by [`NegotiatedAlpn::is_tls`]: else it is refused.
+///
 /// A TLS library of your choice fits in here; `spdy::tls::ClientTls` is the one for rustls.
 pub trait Secure<Io> {
     /// The transport that comes out.
@@ -22,7 +24,7 @@ pub trait Secure<Io> {
 }
 
 /// No TLS in here: for plain text, and for diallers that do TLS themselves, as hyper-rustls does. They have to offer
-/// `spdy/3.1` by ALPN.
+/// `spdy/3.1` by ALPN, and their transports to say that they are TLS: an `https` URI over any other is an error.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTls;
 

@@ -1,7 +1,7 @@
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::alpn::{Protocol, names};
+use crate::alpn::{NegotiatedAlpn, Protocol, names};
 use crate::error::{Error, Result};
 use crate::http::BoxError;
 
@@ -51,13 +51,23 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// A negotiation error for a protocol that is not in the `offer`, or none and nothing to hold otherwise.
+    /// A user error for `https` without TLS: whatever were spoken, it would be in clear text. A negotiation error for a
+    /// protocol that is not in the `offer`, or none and nothing to hold otherwise.
     pub(super) fn agreed(
         &self,
-        chosen: Option<&[u8]>,
+        io: &impl NegotiatedAlpn,
         offer: &[&'static [u8]],
         otherwise: Option<Protocol>,
     ) -> Result<Protocol> {
+        if self.https && !io.is_tls() {
+            return Err(Error::user(format!(
+                "https://{} needs TLS, and the connector was given none: `Connector::tls` takes a configuration of \
+                 rustls, `Connector::secure` any other library; a dialler that does TLS itself has to say so by \
+                 `NegotiatedAlpn::is_tls` of its transports",
+                self.peer
+            )));
+        }
+        let chosen = io.negotiated_alpn();
         let wanted = || names(offer.iter().copied());
         match (chosen, otherwise) {
             (Some(name), _) => Protocol::from_alpn(name)
@@ -72,8 +82,8 @@ impl Target {
                 }),
             (None, Some(protocol)) => Ok(protocol),
             (None, None) => Err(Error::negotiation(format!(
-                "ALPN was to be one of [{}], {} chose none: it may know TLS without these protocols; or the transport \
-                 does no TLS, or does not offer them",
+                "ALPN was to be one of [{}], {} chose none: it may not know these protocols, or the dialler did not offer \
+                 them",
                 wanted(),
                 self.peer
             ))),
@@ -110,20 +120,52 @@ mod tests {
         }
     }
 
+    struct Transport {
+        tls: bool,
+        chosen: Option<&'static [u8]>,
+    }
+
+    impl NegotiatedAlpn for Transport {
+        fn negotiated_alpn(&self) -> Option<&[u8]> {
+            self.chosen
+        }
+
+        fn is_tls(&self) -> bool {
+            self.tls
+        }
+    }
+
+    #[test]
+    fn https_without_tls_is_agreed_on_by_nobody() {
+        let offer: &[&[u8]] = &[SPDY_31, HTTP_11];
+        let agreed = |uri: &str, chosen| {
+            let plain = Transport { tls: false, chosen };
+            let target = Target::of(&uri.parse().unwrap()).unwrap();
+            target.agreed(&plain, offer, Some(Protocol::Http11))
+        };
+        for chosen in [None, Some(HTTP_11)] {
+            assert!(agreed("https://a", chosen).unwrap_err().is_user());
+            assert_eq!(agreed("http://a", chosen).unwrap(), Protocol::Http11);
+        }
+    }
+
     #[test]
     fn what_is_agreed_on_is_in_the_offer() {
         let target = Target::of(&Uri::from_static("https://a")).unwrap();
         let both: &[&[u8]] = &[SPDY_31, HTTP_11];
+        let tls = |chosen| Transport { tls: true, chosen };
         assert_eq!(
-            target.agreed(Some(HTTP_11), both, None).unwrap(),
+            target.agreed(&tls(Some(HTTP_11)), both, None).unwrap(),
             Protocol::Http11
         );
         assert_eq!(
-            target.agreed(None, both, Some(Protocol::Http11)).unwrap(),
+            target
+                .agreed(&tls(None), both, Some(Protocol::Http11))
+                .unwrap(),
             Protocol::Http11
         );
         for chosen in [Some(H2), Some(&b"spdy/2\n"[..]), None] {
-            let error = target.agreed(chosen, both, None).unwrap_err();
+            let error = target.agreed(&tls(chosen), both, None).unwrap_err();
             assert!(error.is_negotiation());
             let text = error.to_string();
             assert!(text.contains("[spdy/3.1, http/1.1], a:443 chose "));
