@@ -61,8 +61,8 @@ impl Target {
     ) -> Result<Protocol> {
         if self.https && !io.is_tls() {
             return Err(Error::user(format!(
-                "https://{} needs TLS, and the connector was given none: `Connector::tls` takes a configuration of \
-                 rustls, `Connector::secure` any other library; a dialler that does TLS itself has to say so by \
+                "https://{} needs TLS, and the connector was given none: `Connector::tls` takes a TLS configuration, \
+                 `Connector::secure` any other library; a dialler that does TLS itself has to say so by \
                  `NegotiatedAlpn::is_tls` of its transports",
                 self.peer
             )));
