@@ -21,11 +21,13 @@ impl<E> Builder<E> {
     }
 
     /// Serves a connection that an HTTP server has promised. Nothing is said before the client has spoken: one that reads
-    /// the 101 through a buffer of its own loses what comes right behind it; Kubernetes' do.
+    /// the 101 through a buffer of its own loses what comes right behind it; Kubernetes' do. `peer` names the client in the
+    /// span of the connection.
     pub(crate) fn serve_upgrade<S, B>(
         &self,
         upgrade: OnUpgrade,
         service: S,
+        peer: Option<String>,
     ) -> UpgradedConnection<S, E>
     where
         S: Service<Request<Body>, Response = Response<B>>,
@@ -39,7 +41,7 @@ impl<E> Builder<E> {
         UpgradedConnection {
             builder,
             service: Some(service),
-            peer: None,
+            peer,
             draining: false,
             state: State::Waiting { upgrade },
         }
@@ -69,11 +71,6 @@ pin_project! {
 }
 
 impl<S, E> UpgradedConnection<S, E> {
-    /// Names the peer in the tracing span of the connection.
-    pub(crate) fn set_peer(&mut self, peer: Option<String>) {
-        self.peer = peer;
-    }
-
     /// Starts a graceful shutdown; if the Upgrade is still to come, as soon as it has.
     pub(crate) fn graceful_shutdown(self: Pin<&mut Self>) {
         let this = self.project();

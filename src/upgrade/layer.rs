@@ -179,7 +179,7 @@ impl<S, A, E> Upgrade<S, A, E> {
             app: TowerToHyperService::new(self.layer.app.clone()),
             extensions: request.extensions().clone(),
         };
-        let connection = self.layer.builder.serve_upgrade(upgrade, app);
+        let connection = self.layer.builder.serve_upgrade(upgrade, app, None);
         let task: BoxTask = match &self.layer.graceful {
             // The place is taken now: between the end of the HTTP connection and the start of the task no shutdown may
             // believe that nothing is left.

@@ -212,8 +212,8 @@ where
                         return Poll::Ready(Ok(()));
                     };
                     let spdy = &this.builder.spdy;
-                    let mut connection = spdy.serve_upgrade(upgrade, this.service.clone());
-                    connection.set_peer(this.peer.take());
+                    let service = this.service.clone();
+                    let connection = spdy.serve_upgrade(upgrade, service, this.peer.take());
                     State::Upgraded { connection }
                 }
             };
