@@ -244,13 +244,43 @@ impl Error {
     /// An exchange over HTTP/1.1 or HTTP/2 failed.
     #[allow(dead_code, reason = "used by the layers above the core")]
     pub(crate) fn http(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
+        let mut below = cause.source();
+        while let Some(error) = below {
+            if let Some(tls) = error.downcast_ref().and_then(Self::tls_within) {
+                return tls;
+            }
+            below = error.source();
+        }
         Self::with_cause(Kind::Http, detail, cause)
     }
 
-    /// The transport failed.
+    /// The transport failed, or the TLS in it, which has an error of this type.
     #[allow(dead_code, reason = "used by the layers above the core")]
     pub(crate) fn io(detail: &'static str, cause: io::Error) -> Self {
+        if let Some(tls) = Self::tls_within(&cause) {
+            return tls;
+        }
         Self::with_cause(Kind::Io(cause.kind()), detail, cause)
+    }
+
+    /// What a transport of the module `tls` says. Of the other kinds none is taken for an error of the connection: a
+    /// tunnel's transport is a stream, and what ends that tells nothing of the streams of the session in it.
+    fn tls_within(error: &io::Error) -> Option<Self> {
+        let inner: &Self = error.get_ref()?.downcast_ref()?;
+        matches!(inner.0.kind, Kind::Tls { .. }).then(|| inner.clone())
+    }
+
+    /// Whether TLS failed, and if so, whether for a certificate.
+    fn tls_failure(&self) -> Option<bool> {
+        match self.0.kind {
+            Kind::Tls { certificate } => Some(certificate),
+            Kind::Unprocessed { .. } => {
+                let cause = StdError::source(self)?.downcast_ref::<Self>()?;
+                cause.tls_failure()
+            }
+            _ => None,
+        }
     }
 
     /// The peer sent RST_STREAM, or this side did; [`Error::reset_status`] tells which status.
@@ -327,18 +357,19 @@ impl Error {
         matches!(self.0.kind, Kind::Connect)
     }
 
-    /// TLS failed, before any SPDY was spoken. A peer that shares no ALPN protocol is
-    /// [`is_negotiation`](Self::is_negotiation) instead.
+    /// TLS failed, in its handshake or later, also when that is why a request was not sent. A peer that shares no ALPN
+    /// protocol is [`is_negotiation`](Self::is_negotiation) instead.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self.0.kind, Kind::Tls { .. })
+        self.tls_failure().is_some()
     }
 
     /// TLS failed because of a certificate: the peer's was not accepted here (expired, for another name, of an unknown
-    /// issuer), or the peer says that it does not accept ours.
+    /// issuer), or the peer says that it does not accept ours. In TLS 1.3 a client learns the latter from its first
+    /// request: its own handshake has ended before.
     #[must_use]
     pub fn is_certificate(&self) -> bool {
-        matches!(self.0.kind, Kind::Tls { certificate: true })
+        self.tls_failure() == Some(true)
     }
 
     /// The peer speaks another protocol than was expected: it chose another one by ALPN, refused the HTTP Upgrade, or
@@ -568,6 +599,20 @@ mod tests {
         }
         let late = Error::unheard(Error::timeout(Timeout::Write));
         assert!(late.is_timeout());
+    }
+
+    #[test]
+    fn a_tls_error_in_an_io_error_is_the_error() {
+        let refused = || Error::tls(true, "a:443: no", "refused");
+        let error = Error::io("reading from the transport", refused().into_io());
+        assert!(error.is_certificate() && !error.is_io());
+        assert_eq!(error.to_string(), "certificate not accepted: a:443: no");
+        let unsent = Error::unprocessed_because("the session has failed", error);
+        assert!(unsent.is_certificate() && unsent.is_tls());
+        // The stream that a session runs on is another session's.
+        let outer = Error::unprocessed(Initiator::Remote, "GOAWAY").into_io();
+        let error = Error::io("reading from the transport", outer);
+        assert!(error.is_io() && !error.is_retryable() && !error.is_tls());
     }
 
     #[test]

@@ -410,6 +410,29 @@ async fn the_fallback_prefers_spdy() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_that_is_missing_is_named_over_http_too() {
+    let authority = Authority::new();
+    let versions = &[&spdy::tls::rustls::version::TLS13];
+    for alpn in [&b"h2"[..], b"http/1.1"] {
+        let mut config = authority.server_for_certificates(versions);
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let (address, serving) = hyper_server(Some(config)).await;
+        let mut connector = authority.connector().fallback(Fallback::http2());
+        let exchange = async {
+            let mut sender = connector.call(https(address)).await?;
+            sender.ready().await?;
+            sender.send_request(request(https(address))).await
+        };
+        let error = within("the exchange", exchange).await.unwrap_err();
+        let text = format!("{error:?}");
+        assert!(text.contains("wants a certificate of this side"), "{text}");
+        // h2 keeps the text of an IO error alone.
+        assert_eq!(error.is_certificate(), alpn == b"http/1.1", "{text}");
+        serving.abort();
+    }
+}
+
+#[tokio::test]
 async fn h2_is_not_offered_where_it_is_not_allowed() {
     let authority = Authority::new();
     let config = authority.server_with(Wrong::Nothing, &[b"h2"]);

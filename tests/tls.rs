@@ -13,13 +13,15 @@ mod tls_support;
 
 use std::future::{IntoFuture, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
 use spdy::NegotiatedAlpn;
 use spdy::client::Connector;
 use spdy::server::Listener;
@@ -278,26 +280,106 @@ async fn a_certificate_that_is_not_accepted_is_named_at_both_ends() {
     }
 }
 
-#[tokio::test]
-async fn a_client_certificate_that_is_missing_is_named() {
-    let (log, _guard) = Log::start();
+/// What a connector of no certificate comes to at a server that wants one.
+async fn without_certificate(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> spdy::Error {
     let authority = Authority::new();
-    let roots = Arc::new(authority.roots());
-    let verifier = rustls::server::WebPkiClientVerifier::builder(roots)
-        .build()
-        .unwrap();
-    let identity = authority.server();
-    let mut config = rustls::ServerConfig::builder()
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::clone(&identity.cert_resolver));
-    config.alpn_protocols = vec![b"spdy/3.1".to_vec()];
-    let (address, serving) = serve(config).await;
-    let client = Arc::new(authority.client());
-    // Of TLS 1.3 the client learns of it behind the handshake.
-    let mut io = tls_client(address, &client).await.unwrap();
-    within("the end", io.read_u8()).await.unwrap_err();
+    let (address, serving) = serve(authority.server_for_certificates(versions)).await;
+    let connecting = authority.connector().call(https(address));
+    let error = match within("the connection", connecting).await {
+        Ok(mut send) => within("the response", send.send_request(request(https(address))))
+            .await
+            .unwrap_err(),
+        Err(error) => error,
+    };
+    serving.abort();
+    let said = format!("{address}: the server wants a certificate of this side, and got none");
+    assert!(whole(&error).contains(&said), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_is_missing_is_named_at_both_ends() {
+    let (log, _guard) = Log::start();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let error = without_certificate(&[version]).await;
+        assert!(error.is_certificate() && error.is_tls(), "{error:?}");
+        assert!(!error.is_io() && !error.is_closed(), "{error:?}");
+        assert!(whole(&error).contains("CertificateRequired"), "{error:?}");
+    }
     let said = "a certificate was expected and the client presented none";
     log.line_with(&["DEBUG", said]).await;
+}
+
+pin_project_lite::pin_project! {
+    /// A transport that takes nothing more when it is told so and the peer's last bytes are there, as after a reset.
+    struct Broken {
+        #[pin]
+        io: TokioIo<TcpStream>,
+        broken: Arc<AtomicBool>,
+    }
+}
+
+impl NegotiatedAlpn for Broken {}
+
+impl hyper::rt::Read for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.project().io.poll_read(cx, buf)
+    }
+}
+
+impl hyper::rt::Write for Broken {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        if self.broken.load(Ordering::SeqCst) {
+            let mut byte = [0];
+            let mut byte = tokio::io::ReadBuf::new(&mut byte);
+            let there = self.io.inner().poll_peek(cx, &mut byte);
+            return there.map(|_| Err(std::io::ErrorKind::BrokenPipe.into()));
+        }
+        self.project().io.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.project().io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.project().io.poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn what_ended_tls_counts_more_than_a_write_that_failed_for_it() {
+    let authority = Authority::new();
+    let versions = &[&rustls::version::TLS13];
+    let (address, serving) = serve(authority.server_for_certificates(versions)).await;
+    let broken = Arc::new(AtomicBool::new(false));
+    let cutting = Arc::clone(&broken);
+    let dial = tower::service_fn(move |_: http::Uri| {
+        let broken = Arc::clone(&cutting);
+        async move {
+            let io = TokioIo::new(TcpStream::connect(address).await?);
+            Ok::<_, std::io::Error>(Broken { io, broken })
+        }
+    });
+    let mut connector: Connector<_, Sent, _> = Connector::new(dial).tls(authority.client());
+    let mut send = within("the connection", connector.call(https(address)))
+        .await
+        .unwrap();
+    broken.store(true, Ordering::SeqCst);
+    let error = within("the response", send.send_request(request(https(address))))
+        .await
+        .unwrap_err();
+    assert!(error.is_certificate(), "{error:?}");
     serving.abort();
 }
 

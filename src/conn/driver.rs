@@ -436,8 +436,12 @@ where
                 }
             }
             Poll::Ready(Err(error)) => {
-                self.end_if_broken(now)?;
-                self.give_up(Error::io("reading from the transport", error), now)?;
+                let error = Error::io("reading from the transport", error);
+                // Why the peer has ended TLS tells more than that nothing could be written then.
+                if !error.is_tls() {
+                    self.end_if_broken(now)?;
+                }
+                self.give_up(error, now)?;
                 return Ok(Progress::Made);
             }
         }

@@ -8,11 +8,10 @@ use http::Uri;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::error;
+use super::{ClientStream, error};
 use crate::client::{Connector, NoTls, Secure};
 use crate::error::{Error, Result, Timeout};
 
@@ -82,7 +81,7 @@ impl<Io> Secure<Io> for ClientTls
 where
     Io: Read + Write + Unpin + Send + 'static,
 {
-    type Io = TokioIo<TlsStream<TokioIo<Io>>>;
+    type Io = ClientStream<Io>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Io>> + Send>>;
 
     fn secure(&self, uri: &Uri, io: Io, offer: &'static [&'static [u8]]) -> Self::Future {
@@ -91,7 +90,7 @@ where
             Ok(name) => name,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
-        let peer = format!("{host}:{}", uri.port_u16().unwrap_or(443));
+        let peer: Arc<str> = format!("{host}:{}", uri.port_u16().unwrap_or(443)).into();
         // Some counters and a list: small beside the handshake. What is behind them, such as the store for resumption,
         // stays shared.
         let mut config = ClientConfig::clone(&self.config);
@@ -100,7 +99,7 @@ where
         let limit = self.handshake_timeout;
         Box::pin(async move {
             match tokio::time::timeout(limit, handshake).await {
-                Ok(Ok(io)) => Ok(TokioIo::new(io)),
+                Ok(Ok(io)) => Ok(ClientStream::new(io, peer)),
                 Ok(Err(error)) => Err(error::of_client(&peer, offer, error)),
                 Err(_) => Err(Error::timeout(Timeout::TlsHandshake)),
             }

@@ -51,6 +51,25 @@ pub(super) fn of_client(peer: &str, offer: &[&[u8]], error: io::Error) -> Error 
     }
 }
 
+/// The error of a client's transport to `peer`, behind the handshake. In TLS 1.3 that is where the server's verdict on
+/// the client's certificate arrives: the client's handshake ends with what it sends (RFC 8446 section 2).
+pub(super) fn of_client_later(peer: &str, error: io::Error) -> io::Error {
+    let Some(tls) = rustls_error(&error) else {
+        return error;
+    };
+    let (certificate, what) = match (fault(&error, "the server"), tls) {
+        (Fault::Certificate(what), _) => (true, what),
+        (_, rustls::Error::AlertReceived(alert)) => {
+            (false, format!("the server has ended TLS ({alert:?})"))
+        }
+        (_, other) => (
+            false,
+            format!("records of TLS were expected, the server did not keep to it: {other}"),
+        ),
+    };
+    Error::tls(certificate, format!("{peer}: {what}"), cause(error)).into_io()
+}
+
 /// The error of a server that takes the protocols `ours`, where the client offered `theirs`.
 pub(super) fn of_server(ours: &[Vec<u8>], theirs: Option<&str>, error: io::Error) -> Error {
     let fault = fault(&error, "the client");
@@ -87,12 +106,13 @@ fn cause(error: io::Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// `who` is the peer, for the message.
 fn fault(error: &io::Error, who: &str) -> Fault {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(error) = inner else {
+    let Some(error) = rustls_error(error) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
@@ -192,6 +212,33 @@ mod tests {
 
     fn handshake(error: rustls::Error) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn behind_the_handshake_only_the_errors_of_tls_change() {
+        use rustls::Error as Tls;
+        let later = |error| {
+            let error = of_client_later("a:443", handshake(error));
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            error.downcast::<Error>().unwrap()
+        };
+        let error = later(Tls::AlertReceived(Alert::CertificateRequired));
+        assert!(error.is_certificate());
+        assert!(error.to_string().contains("wants a certificate"), "{error}");
+        for (error, said) in [
+            (
+                Tls::AlertReceived(Alert::InternalError),
+                "has ended TLS (InternalError)",
+            ),
+            (Tls::DecryptError, "did not keep to it"),
+        ] {
+            let error = later(error);
+            assert!(error.is_tls() && !error.is_certificate());
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let reset = of_client_later("a:443", io::ErrorKind::ConnectionReset.into());
+        assert!(reset.get_ref().is_none());
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]

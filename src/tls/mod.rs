@@ -31,6 +31,7 @@
 mod client;
 mod error;
 mod listener;
+mod stream;
 
 use tokio_rustls::{TlsStream, client as tls_client, server as tls_server};
 
@@ -38,6 +39,7 @@ pub use tokio_rustls::rustls;
 
 pub use self::client::ClientTls;
 pub use self::listener::TlsListener;
+pub use self::stream::ClientStream;
 use crate::alpn::NegotiatedAlpn;
 
 impl<T> NegotiatedAlpn for tls_server::TlsStream<T> {

@@ -25,7 +25,8 @@ use rcgen::{
 };
 use spdy::client::Connector;
 use spdy::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use spdy::tls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use spdy::tls::rustls::server::WebPkiClientVerifier;
+use spdy::tls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use spdy::tls::{ClientTls, TlsListener};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -111,6 +112,19 @@ impl Authority {
     /// A server of this authority that leaves ALPN to the listener.
     pub(crate) fn server(&self) -> ServerConfig {
         self.server_with(Wrong::Nothing, &[])
+    }
+
+    /// A server of this authority that wants a certificate of its clients.
+    pub(crate) fn server_for_certificates(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ServerConfig {
+        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()))
+            .build()
+            .unwrap();
+        ServerConfig::builder_with_protocol_versions(versions)
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::clone(&self.server().cert_resolver))
     }
 
     pub(crate) fn roots(&self) -> RootCertStore {
