@@ -149,6 +149,37 @@ async fn the_listener_offers_what_is_served() {
 }
 
 #[tokio::test]
+async fn an_offer_that_does_not_fit_what_is_served_is_warned_of() {
+    let authority = Authority::new();
+    let spdy = &b"spdy/3.1"[..];
+    let served: &[&[u8]] = &[spdy, b"http/1.1"];
+    let unserved =
+        r#"not served: their clients get no answer unserved="h2, own" served="spdy/3.1, http/1.1""#;
+    let without = r#"cannot speak SPDY offered="http/1.1""#;
+    for (own, expected) in [
+        (&[][..], &[][..]),
+        (&[spdy], &[]),
+        (&[b"http/1.1", spdy], &[]),
+        (&[b"h2", spdy, b"own"], &[unserved]),
+        (&[b"http/1.1"], &[without]),
+        (&[b"h2", b"own"], &[unserved, r#"offered="h2, own""#]),
+    ] {
+        let (log, _guard) = Log::start();
+        let (listener, _) = bind().await;
+        let config = authority.server_with(Wrong::Nothing, own);
+        let mut listener = TlsListener::new(listener, config);
+        // Nobody has said yet what is served.
+        assert_eq!(log.lines_with("WARN"), [""; 0]);
+        listener.set_protocols(served);
+        let lines = log.lines_with("WARN");
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        for (line, said) in lines.iter().zip(expected) {
+            assert!(line.contains(said), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_without_alpn_gets_in() {
     let authority = Authority::new();
     let (listener, address) = bind().await;

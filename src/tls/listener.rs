@@ -81,6 +81,11 @@ struct Handshake<A> {
 
 impl<L: Listener> TlsListener<L> {
     /// Does TLS with this configuration on the connections of `listener`.
+    ///
+    /// Leave `alpn_protocols` of it empty, and the listener offers what is served. A list of its own is kept as it is:
+    /// an offer of less, or in another order, is yours to make. When it comes to what is served
+    /// ([`set_protocols`](Listener::set_protocols)), a warning is logged for what is offered and not served, because a
+    /// client that chooses it gets no answer, and if `spdy/3.1` is not offered.
     pub fn new(listener: L, config: impl Into<Arc<ServerConfig>>) -> Self {
         let config = config.into();
         let mut this = Self {
@@ -94,7 +99,9 @@ impl<L: Listener> TlsListener<L> {
             handshakes: VecDeque::new(),
             drain: None,
         };
-        this.offer(&[SPDY_31]);
+        if !this.own_protocols {
+            this.offer(&[SPDY_31]);
+        }
         this
     }
 
@@ -132,11 +139,30 @@ impl<L: Listener> TlsListener<L> {
 
     fn offer(&mut self, protocols: &[&[u8]]) {
         if self.own_protocols {
-            return;
+            return self.check_own(protocols);
         }
         let mut config = ServerConfig::clone(&self.config);
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         self.config = Arc::new(config);
+    }
+
+    /// Warns of protocols of the configuration that do not fit those that are served.
+    fn check_own(&self, served: &[&[u8]]) {
+        let own = || self.config.alpn_protocols.iter().map(Vec::as_slice);
+        let mut unserved = own().filter(|name| !served.contains(name)).peekable();
+        if unserved.peek().is_some() {
+            tracing::warn!(
+                unserved = names(unserved),
+                served = names(served.iter().copied()),
+                "the TLS configuration offers protocols by ALPN that are not served: their clients get no answer"
+            );
+        }
+        if !own().any(|name| name == SPDY_31) {
+            tracing::warn!(
+                offered = names(own()),
+                "the TLS configuration does not offer spdy/3.1 by ALPN: clients that use ALPN cannot speak SPDY"
+            );
+        }
     }
 }
 

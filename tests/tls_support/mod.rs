@@ -221,6 +221,13 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
+    /// The lines so far with `word`.
+    pub(crate) fn lines_with(&self, word: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().filter(|line| line.contains(word));
+        lines.map(str::to_owned).collect()
+    }
+
     /// Waits for a line with all of `words`.
     pub(crate) async fn line_with(&self, words: &[&str]) -> String {
         for _ in 0..10_000 {
