@@ -1,9 +1,16 @@
 //! Which protocol a transport has agreed on by ALPN (RFC 7301).
 
+mod with_alpn;
+
 use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
 
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream, BufWriter};
 use tokio::net::TcpStream;
+
+pub use self::with_alpn::WithAlpn;
 
 /// The ALPN name of SPDY/3.1.
 pub const SPDY_31: &[u8] = b"spdy/3.1";
@@ -83,14 +90,16 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 /// A transport that may know, from its TLS handshake, which protocol comes next.
 ///
-/// A transport of another crate, or of your own, gets this with an empty `impl` if it has no TLS, else with two lines:
+/// Those of tokio, tokio-rustls and (feature `hyper-rustls`) hyper-rustls have it, and boxes, buffers and `TokioIo`
+/// around any that has. A type of another crate goes into [`WithAlpn`], because no third crate may implement the trait
+/// for it. A type of your own has it by an empty `impl` if there is no TLS in it, else by two lines:
 ///
 /// ```
 /// use spdy::NegotiatedAlpn;
 ///
-/// # struct NativeTls;
-/// # impl NativeTls { fn alpn(&self) -> Option<&[u8]> { Some(b"spdy/3.1") } }
-/// impl NegotiatedAlpn for NativeTls {
+/// # struct MyTls;
+/// # impl MyTls { fn alpn(&self) -> Option<&[u8]> { Some(b"spdy/3.1") } }
+/// impl NegotiatedAlpn for MyTls {
 ///     fn negotiated_alpn(&self) -> Option<&[u8]> {
 ///         self.alpn()
 ///     }
@@ -99,7 +108,7 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> String {
 ///         true
 ///     }
 /// }
-/// # assert_eq!(NativeTls.negotiated_alpn(), Some(spdy::alpn::SPDY_31));
+/// # assert_eq!(MyTls.negotiated_alpn(), Some(spdy::alpn::SPDY_31));
 /// ```
 pub trait NegotiatedAlpn {
     /// The protocol, as it stands in the TLS handshake; `None` without TLS, and where the peer has not used ALPN.
@@ -123,22 +132,29 @@ impl NegotiatedAlpn for tokio::net::UnixStream {}
 
 impl NegotiatedAlpn for tokio::io::DuplexStream {}
 
-impl<T: NegotiatedAlpn> NegotiatedAlpn for TokioIo<T> {
-    fn negotiated_alpn(&self) -> Option<&[u8]> {
-        self.inner().negotiated_alpn()
-    }
+/// What is around a transport says what the transport does.
+macro_rules! forward {
+    ($($type:ty, [$($bounds:tt)*], $this:ident => $inner:expr;)+) => {$(
+        impl<$($bounds)*> NegotiatedAlpn for $type {
+            fn negotiated_alpn(&self) -> Option<&[u8]> {
+                let $this = self;
+                $inner.negotiated_alpn()
+            }
 
-    fn is_tls(&self) -> bool {
-        self.inner().is_tls()
-    }
+            fn is_tls(&self) -> bool {
+                let $this = self;
+                $inner.is_tls()
+            }
+        }
+    )+};
 }
 
-impl<T: NegotiatedAlpn + ?Sized> NegotiatedAlpn for Box<T> {
-    fn negotiated_alpn(&self) -> Option<&[u8]> {
-        (**self).negotiated_alpn()
-    }
-
-    fn is_tls(&self) -> bool {
-        (**self).is_tls()
-    }
+forward! {
+    TokioIo<T>, [T: NegotiatedAlpn], this => this.inner();
+    &mut T, [T: NegotiatedAlpn + ?Sized], this => (**this);
+    Box<T>, [T: NegotiatedAlpn + ?Sized], this => (**this);
+    Pin<P>, [P: Deref<Target: NegotiatedAlpn>], this => (**this);
+    BufReader<T>, [T: NegotiatedAlpn + AsyncRead], this => this.get_ref();
+    BufWriter<T>, [T: NegotiatedAlpn + AsyncWrite], this => this.get_ref();
+    BufStream<T>, [T: NegotiatedAlpn + AsyncRead + AsyncWrite], this => this.get_ref();
 }

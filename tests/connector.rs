@@ -26,12 +26,13 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use spdy::alpn::WithAlpn;
 use spdy::client::{self, Connector, Fallback, Sender};
 use spdy::tls::rustls::{ClientConfig, ServerConfig};
 use spdy::{NegotiatedAlpn, Protocol};
 use support::within;
 use tls_support::*;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, BufReader, BufStream, BufWriter};
 use tokio::net::TcpStream;
 use tokio::spawn;
 use tokio::task::JoinHandle;
@@ -256,6 +257,19 @@ fn what_is_tls_says_so_through_every_wrapper() {
         }
     }
     assert_eq!(says(&TokioIo::new(Box::new(Tls))), (true, false));
+    assert_eq!(says(&Box::pin(&mut Tls)), (true, false));
+    let boxed: Box<dyn NegotiatedAlpn> = Box::new(Tls);
+    assert_eq!(says(&boxed), (true, false));
+    let nothing = tokio::io::empty();
+    let buffered = BufReader::new(BufWriter::new(
+        WithAlpn::new(nothing, None::<&str>).over_tls(),
+    ));
+    assert_eq!(says(&BufStream::new(buffered)), (true, false));
+    let named = WithAlpn::new(tokio::io::empty(), Some("h2"));
+    assert_eq!(named.negotiated_alpn(), Some(&b"h2"[..]));
+    assert_eq!(says(&named), (true, true));
+    let unnamed = WithAlpn::new(tokio::io::empty(), None::<&str>);
+    assert_eq!(says(&unnamed), (false, false));
     let plain = tokio::io::duplex(1).0;
     assert_eq!(says(&TokioIo::new(Box::new(plain))), (false, false));
     let plain = TokioIo::new(tokio::io::duplex(1).0);
@@ -265,55 +279,12 @@ fn what_is_tls_says_so_through_every_wrapper() {
     );
 }
 
-/// A transport that says it has negotiated HTTP/2, whatever the URI.
-struct Claims(TokioIo<TcpStream>);
-
-impl NegotiatedAlpn for Claims {
-    fn negotiated_alpn(&self) -> Option<&[u8]> {
-        Some(b"h2")
-    }
-}
-
-impl hyper::rt::Read for Claims {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: hyper::rt::ReadBufCursor<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl hyper::rt::Write for Claims {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test]
 async fn a_plain_transport_that_negotiated_something_is_believed() {
     let (address, serving) = hyper_server(None).await;
     let dial = tower::service_fn(move |_: Uri| async move {
         let io = TcpStream::connect(address).await?;
-        Ok::<_, std::io::Error>(Claims(TokioIo::new(io)))
+        Ok::<_, std::io::Error>(WithAlpn::new(TokioIo::new(io), Some("h2")))
     });
     let mut strict: Connector<_, Sent> = Connector::new(dial);
     let error = error_of(&mut strict, http(address)).await;
@@ -329,6 +300,47 @@ async fn a_plain_transport_that_negotiated_something_is_believed() {
             .starts_with("HTTP/2.0 POST")
     );
     serving.abort();
+}
+
+/// TLS that no crate here knows: by hand, at both ends, in the types that a library would give.
+#[tokio::test]
+async fn tls_of_another_library_goes_into_with_alpn() {
+    let authority = Authority::new();
+    let both: &[&[u8]] = &[b"spdy/3.1", b"http/1.1"];
+    for (alpn, protocol) in [(both, Protocol::Spdy31), (&[], Protocol::Http11)] {
+        let config = authority.server_with(Wrong::Nothing, alpn);
+        let (address, serving) = if alpn.is_empty() {
+            hyper_server(Some(config)).await
+        } else {
+            let (address, serving) = serve(config).await;
+            let serving = spawn(async move { drop(serving.await) });
+            (address, serving)
+        };
+        let client = Arc::new(authority.client_with(alpn));
+        let dial = tower::service_fn(move |_: Uri| {
+            let client = tokio_rustls::TlsConnector::from(Arc::clone(&client));
+            async move {
+                let io = TcpStream::connect(address).await?;
+                let io = client.connect(address.ip().into(), io).await?;
+                let chosen = io.negotiated_alpn().map(<[u8]>::to_vec);
+                let (read, write) = tokio::io::split(io);
+                let foreign = tokio::io::join(read, write);
+                let io = WithAlpn::new(foreign, chosen).over_tls();
+                Ok::<_, std::io::Error>(TokioIo::new(io))
+            }
+        });
+        let mut connector = Connector::<_, Sent>::new(dial).fallback(Fallback::http1());
+        let mut sender = within("the connection", connector.call(https(address)))
+            .await
+            .unwrap();
+        assert_eq!(sender.protocol(), protocol);
+        sender.ready().await.unwrap();
+        let response = within("the response", sender.send_request(request(https(address))))
+            .await
+            .unwrap();
+        assert!(response.status().is_success());
+        serving.abort();
+    }
 }
 
 #[tokio::test]
