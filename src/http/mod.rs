@@ -2,9 +2,12 @@
 
 pub(crate) mod body;
 pub(crate) mod message;
+#[cfg(feature = "upgrade")]
+pub(crate) mod origin;
 pub(crate) mod pipe;
 #[cfg(feature = "upgrade")]
 pub(crate) mod switching;
+pub(crate) mod target;
 mod tunnel;
 
 pub use self::body::Body;

@@ -4,9 +4,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -16,7 +14,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::client::{self, SendRequest};
 use crate::error::{Error, Result};
-use crate::http::{Body, switching};
+use crate::http::{Body, origin, switching};
 use crate::session::Config;
 use crate::stream::{self, Session};
 
@@ -26,7 +24,7 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 /// Sends an HTTP/1.1 request on a transport and asks for SPDY/3.1 on it.
 ///
 /// Method, path and headers are the caller's; `Connection: Upgrade` and `Upgrade: SPDY/3.1` are added unless they are
-/// there, and `Host` if the URI has an authority and the request no such header. The request must have no body.
+/// there. `Host` is the URI's authority, if it has one, else that of the request. The request must have no body.
 ///
 /// ```no_run
 /// use http_body_util::Empty;
@@ -127,7 +125,7 @@ fn poll_driver(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
     }
 }
 
-/// Adds what an Upgrade needs; hyper sends the URI as it stands, HTTP/1.1 wants the path alone.
+/// Adds what an Upgrade needs.
 fn prepare<B: http_body::Body>(request: &mut Request<B>) -> Result<()> {
     if !request.body().is_end_stream() {
         return Err(Error::user(
@@ -135,25 +133,8 @@ fn prepare<B: http_body::Body>(request: &mut Request<B>) -> Result<()> {
         ));
     }
     switching::prepare_request(request.headers_mut())?;
-    if !request.headers().contains_key(HOST) {
-        let Some(authority) = request.uri().authority() else {
-            return Err(Error::user(
-                "a request to upgrade needs an authority in its URI, or a Host header",
-            ));
-        };
-        // User information is not part of Host (RFC 9110 section 7.2).
-        let authority = authority.as_str();
-        let host = authority.rsplit('@').next().unwrap_or(authority);
-        let host = HeaderValue::from_str(host)
-            .map_err(|error| Error::user_cause("the authority is no Host header", error))?;
-        request
-            .headers_mut()
-            .try_insert(HOST, host)
-            .map_err(|error| Error::user_cause("the request has too many headers", error))?;
-    }
-    let path = request.uri().path_and_query().cloned();
-    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    *request.uri_mut() = origin::set_host(&method, &uri, request.headers_mut())?;
     *request.version_mut() = http::Version::HTTP_11;
     Ok(())
 }

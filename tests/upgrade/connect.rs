@@ -55,6 +55,16 @@ async fn the_request_is_what_a_server_needs_and_nothing_more() {
     ];
     assert_eq!(lines, expected);
 
+    // The host that the URI names counts, as it does on SPDY, without a port that says nothing.
+    let both = Request::get("http://example.com:80?b")
+        .header("host", "other")
+        .body(empty())
+        .unwrap();
+    let (_asking, _server, head) = asked(both).await;
+    assert!(head.starts_with("GET /?b HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("host: example.com\r\n"), "{head}");
+    assert_eq!(head.matches("host:").count(), 1, "{head}");
+
     // What the caller has said stays.
     let own = Request::post("/exec")
         .header("host", "pod")

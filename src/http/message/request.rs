@@ -15,6 +15,7 @@ use super::encode;
 use super::fields::Kind;
 use crate::error::Error;
 use crate::headers::HeaderBlock;
+use crate::http::target::{connect_target, has_port, host_of, is_port, path_of};
 
 /// The longest target that `http` can index.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
@@ -36,11 +37,11 @@ pub(crate) fn request_to_block(
     content_length: Option<u64>,
 ) -> Result<OutgoingHead, Error> {
     let connect = parts.method == Method::CONNECT;
-    let host = host_of(parts)?;
+    let host = host_of(&parts.uri, &parts.headers)?;
     let path = if connect {
         Cow::Borrowed(connect_target(host)?)
     } else {
-        path_of(parts)?
+        path_of(&parts.method, &parts.uri)?
     };
 
     let (fields, bytes) = encode::capacity(&parts.headers);
@@ -65,69 +66,6 @@ pub(crate) fn request_to_block(
         block: block.finish(),
         stripped,
     })
-}
-
-fn host_of(parts: &Parts) -> Result<&str, Error> {
-    if let Some(authority) = parts.uri.authority() {
-        let authority = authority.as_str();
-        return Ok(authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host));
-    }
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let Some(host) = hosts.next() else {
-        return Err(Error::user(
-            "the request has neither a URI with an authority nor a Host header",
-        ));
-    };
-    if hosts.next().is_some() {
-        return Err(Error::user(
-            "the request has no URI with an authority and several Host headers",
-        ));
-    }
-    // A full parse would copy; this finds what the peer would misread.
-    let misread = |b: u8| !b.is_ascii_graphic() || b"/?#@\\,".contains(&b);
-    match host.to_str() {
-        Ok(host) if !host.is_empty() && !host.bytes().any(misread) => Ok(host),
-        _ => Err(Error::user(
-            "the Host header is not a host with an optional port",
-        )),
-    }
-}
-
-/// RFC 9110 section 9.3.6: CONNECT has no default port.
-fn connect_target(host: &str) -> Result<&str, Error> {
-    if has_port(host) {
-        Ok(host)
-    } else {
-        Err(Error::user("the target of CONNECT is not host:port"))
-    }
-}
-
-fn has_port(authority: &str) -> bool {
-    authority
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && is_port(port))
-}
-
-fn is_port(port: &str) -> bool {
-    // `parse` alone would take a sign.
-    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
-}
-
-fn path_of(parts: &Parts) -> Result<Cow<'_, str>, Error> {
-    // There is none in authority form.
-    let Some(path) = parts.uri.path_and_query().map(PathAndQuery::as_str) else {
-        return Ok(Cow::Borrowed("/"));
-    };
-    if path == "*" && parts.method != Method::OPTIONS {
-        return Err(Error::user("only OPTIONS may have the target *"));
-    }
-    if path.starts_with('/') || path == "*" {
-        return Ok(Cow::Borrowed(path));
-    }
-    // `http://host?query` has an empty path.
-    Ok(Cow::Owned(format!("/{path}")))
 }
 
 fn length_of(parts: &Parts, content_length: Option<u64>) -> Result<Option<u64>, Error> {
