@@ -32,7 +32,7 @@ use spdy::tls::rustls::{ClientConfig, ServerConfig};
 use spdy::{NegotiatedAlpn, Protocol};
 use support::within;
 use tls_support::*;
-use tokio::io::{AsyncReadExt, BufReader, BufStream, BufWriter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufStream, BufWriter};
 use tokio::net::TcpStream;
 use tokio::spawn;
 use tokio::task::JoinHandle;
@@ -552,6 +552,51 @@ async fn a_request_without_a_host_is_a_user_error() {
         assert!(ask(&mut sender, &http(address)).await.contains("body"));
     }
     serving.abort();
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_wait_for_its_turn_is_a_user_error() {
+    let (listener, address) = bind().await;
+    let fallback = Fallback::http1().plain_http(Protocol::Http11);
+    let mut connector = Connector::<_, Sent>::new(dialler()).fallback(fallback);
+    let mut sender = connector.call(http(address)).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    // The first need not wait.
+    let first = spawn(sender.send_request(request(http(address))));
+    for _ in 0..2 {
+        let error = within("the refusal", sender.send_request(request(http(address))))
+            .await
+            .unwrap_err();
+        assert!(error.is_user() && !error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains("wait for `ready`"), "{error}");
+    }
+    assert!(!sender.is_closed());
+
+    // The one under way is as before, and so is the next.
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+    let serving = spawn(async move {
+        for _ in 0..2 {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(server.read_u8().await.unwrap());
+            }
+            server.write_all(answer).await.unwrap();
+        }
+        server
+    });
+    let response = within("the response", first).await.unwrap().unwrap();
+    assert_eq!(text(response).await, "hi");
+    within("readiness", sender.ready()).await.unwrap();
+    let response = within("the next", sender.send_request(request(http(address)))).await;
+    assert_eq!(text(response.unwrap()).await, "hi");
+
+    // A connection that is gone is another matter.
+    drop(serving.await.unwrap());
+    while !sender.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    let error = sender.send_request(request(http(address))).await;
+    assert!(error.unwrap_err().is_retryable());
 }
 
 /// A body that cannot be moved.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -116,7 +116,8 @@ where
     ///
     /// # Errors
     ///
-    /// Over SPDY those of [`SendRequest::send_request`]. Else a user error for a request without a host, or
+    /// Over SPDY those of [`SendRequest::send_request`]. Else a user error for a request without a host, and for one that
+    /// has not waited for [`ready`](Self::ready) while another is under way over HTTP/1.1; or
     /// [`is_http`](Error::is_http) with hyper's error as the source; what was certainly not sent is
     /// [`is_retryable`](Error::is_retryable) on every protocol.
     ///
@@ -143,7 +144,8 @@ where
                 match request::for_http1(&mut head) {
                     Ok(()) => {
                         let request = Request::from_parts(head, body);
-                        Reply::hyper(protocol, send.try_send_request(request))
+                        let future = send.try_send_request(request);
+                        Reply::hyper(protocol, future).refused_if_busy(send)
                     }
                     Err(error) => Reply::refused(error),
                 }
@@ -198,6 +200,26 @@ enum Reply<B> {
 impl<B> Reply<B> {
     fn refused(error: Error) -> Self {
         Self::Http(Box::pin(std::future::ready(Err(error))))
+    }
+
+    /// Tells a connection that is busy from one that is gone: hyper gives the request back at once in both cases. A
+    /// connection gives back what it had taken only when it is closed.
+    fn refused_if_busy(mut self, send: &http1::SendRequest<B>) -> Self {
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Self::Http(future) = &mut self {
+            // Whatever is not settled yet is polled again, by the caller.
+            if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
+                let result = match result {
+                    Err(error) if error.is_retryable() && !send.is_closed() => Err(Error::user(
+                        "a request is under way on this connection, and HTTP/1.1 takes one at a time: wait for \
+                             `ready` before the next",
+                    )),
+                    result => result,
+                };
+                *future = Box::pin(std::future::ready(result));
+            }
+        }
+        self
     }
 
     fn hyper<F, R>(protocol: Protocol, future: F) -> Self
