@@ -13,7 +13,7 @@ use hyper::rt::{Read, Write};
 use tower_service::Service;
 
 pub use self::sender::{Sender, SenderFuture};
-use super::{Connecting, Connector, NoTls, Secure, Target, poll_dialler, speak};
+use super::{Connecting, Connector, NoTls, Secure, Speak, Target, poll_dialler, speak};
 use crate::alpn::{H2, HTTP_11, NegotiatedAlpn, Protocol, SPDY_31};
 use crate::client::Builder;
 use crate::error::{Error, Result};
@@ -53,14 +53,6 @@ impl Fallback {
     pub const fn plain_http(mut self, protocol: Protocol) -> Self {
         self.plain = protocol;
         self
-    }
-
-    fn offer(self) -> &'static [&'static [u8]] {
-        if self.http2 {
-            &[SPDY_31, H2, HTTP_11]
-        } else {
-            &[SPDY_31, HTTP_11]
-        }
     }
 }
 
@@ -125,62 +117,65 @@ where
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let target = match Target::of(&uri) {
-            Ok(target) => target,
-            Err(error) => return Box::pin(std::future::ready(Err(error))),
-        };
-        let dialling = self.connector.dial.call(uri.clone());
-        let secure = self.connector.secure.clone();
-        let builder = self.connector.builder.clone();
-        let fallback = self.fallback;
-        Box::pin(async move {
-            let offer = fallback.offer();
-            let io = dialling.await.map_err(|error| target.not_dialled(error))?;
-            if target.https {
-                let io = secure.secure(&uri, io, offer).await?;
-                let protocol = target.agreed(&io, offer, Some(Protocol::Http11))?;
-                sender(&builder, &target, io, protocol).await
-            } else {
-                let protocol = target.agreed(&io, offer, Some(fallback.plain))?;
-                sender(&builder, &target, io, protocol).await
-            }
-        })
+        self.connector.connect(uri, self.fallback)
     }
 }
 
-/// Speaks `protocol` on a transport; the connection goes on the executor.
-async fn sender<Io, B>(
-    builder: &Builder,
-    target: &Target,
-    io: Io,
-    protocol: Protocol,
-) -> Result<Sender<B>>
+impl<B> Speak<B> for Fallback
 where
-    Io: Read + Write + Unpin + Send + 'static,
     B: http_body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let failed = |error| Error::http(format!("{protocol} with {} failed", target.peer), error);
-    let spawner = builder.spawner();
-    let peer = target.peer.clone();
-    match protocol {
-        Protocol::Spdy31 => Ok(Sender::spdy(speak(builder, target, io).await?)),
-        Protocol::Http2 => {
-            let handshake = http2::Builder::new(spawner.clone()).handshake(io);
-            let (send, connection) = handshake.await.map_err(failed)?;
-            spawner.spawn(Box::pin(run(connection, protocol, peer)));
-            let scheme = if target.https {
-                Scheme::HTTPS
-            } else {
-                Scheme::HTTP
-            };
-            Ok(Sender::http2(send, scheme))
+    type Sender = Sender<B>;
+
+    fn offer(self) -> &'static [&'static [u8]] {
+        if self.http2 {
+            &[SPDY_31, H2, HTTP_11]
+        } else {
+            &[SPDY_31, HTTP_11]
         }
-        Protocol::Http11 => {
-            let (send, connection) = http1::handshake(io).await.map_err(failed)?;
-            spawner.spawn(Box::pin(run(connection.with_upgrades(), protocol, peer)));
-            Ok(Sender::http1(send))
+    }
+
+    fn without_alpn(self) -> Option<Protocol> {
+        Some(Protocol::Http11)
+    }
+
+    fn without_tls(self) -> Protocol {
+        self.plain
+    }
+
+    async fn speak<Io>(
+        self,
+        builder: &Builder,
+        target: &Target,
+        io: Io,
+        protocol: Protocol,
+    ) -> Result<Sender<B>>
+    where
+        Io: Read + Write + Unpin + Send + 'static,
+    {
+        let failed = |error| Error::http(format!("{protocol} with {} failed", target.peer), error);
+        let spawner = builder.spawner();
+        let peer = target.peer.clone();
+        match protocol {
+            Protocol::Spdy31 => Ok(Sender::spdy(speak(builder, target, io).await?)),
+            Protocol::Http2 => {
+                let handshake = http2::Builder::new(spawner.clone()).handshake(io);
+                let (send, connection) = handshake.await.map_err(failed)?;
+                spawner.spawn(Box::pin(run(connection, protocol, peer)));
+                let scheme = if target.https {
+                    Scheme::HTTPS
+                } else {
+                    Scheme::HTTP
+                };
+                Ok(Sender::http2(send, scheme))
+            }
+            Protocol::Http11 => {
+                let (send, connection) = http1::handshake(io).await.map_err(failed)?;
+                spawner.spawn(Box::pin(run(connection.with_upgrades(), protocol, peer)));
+                Ok(Sender::http1(send))
+            }
         }
     }
 }

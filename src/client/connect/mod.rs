@@ -125,6 +125,20 @@ where
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        self.connect(uri, SpdyOnly)
+    }
+}
+
+impl<C, B, T> Connector<C, B, T>
+where
+    C: Service<Uri>,
+    C::Response: Read + Write + NegotiatedAlpn + Unpin + Send + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+    T: Secure<C::Response> + Clone + Send + 'static,
+{
+    /// All of both connectors: dials, does TLS, and speaks what was agreed on.
+    fn connect<S: Speak<B>>(&mut self, uri: Uri, speak: S) -> Connecting<S::Sender> {
         let target = match Target::of(&uri) {
             Ok(target) => target,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
@@ -133,17 +147,74 @@ where
         let secure = self.secure.clone();
         let builder = self.builder.clone();
         Box::pin(async move {
-            const OFFER: &[&[u8]] = &[SPDY_31];
+            let offer = speak.offer();
             let io = dialling.await.map_err(|error| target.not_dialled(error))?;
             if target.https {
-                let io = secure.secure(&uri, io, OFFER).await?;
-                target.agreed(&io, OFFER, None)?;
-                speak(&builder, &target, io).await
+                let io = secure.secure(&uri, io, offer).await?;
+                let protocol = target.agreed(&io, offer, speak.without_alpn())?;
+                speak.speak(&builder, &target, io, protocol).await
             } else {
-                target.agreed(&io, OFFER, Some(Protocol::Spdy31))?;
-                speak(&builder, &target, io).await
+                let protocol = target.agreed(&io, offer, Some(speak.without_tls()))?;
+                speak.speak(&builder, &target, io, protocol).await
             }
         })
+    }
+}
+
+/// What a connector speaks.
+trait Speak<B>: Copy + Send + 'static {
+    type Sender: Send + 'static;
+
+    /// By ALPN.
+    fn offer(self) -> &'static [&'static [u8]];
+
+    /// Over TLS with a server that has not used ALPN; `None`: nothing.
+    fn without_alpn(self) -> Option<Protocol>;
+
+    fn without_tls(self) -> Protocol;
+
+    /// Begins on a transport that is for `protocol`; the connection goes on the executor.
+    fn speak<Io>(
+        self,
+        builder: &Builder,
+        target: &Target,
+        io: Io,
+        protocol: Protocol,
+    ) -> impl Future<Output = Result<Self::Sender>> + Send
+    where
+        Io: Read + Write + Unpin + Send + 'static;
+}
+
+#[derive(Clone, Copy)]
+struct SpdyOnly;
+
+impl<B: 'static> Speak<B> for SpdyOnly {
+    type Sender = SendRequest<B>;
+
+    fn offer(self) -> &'static [&'static [u8]] {
+        &[SPDY_31]
+    }
+
+    fn without_alpn(self) -> Option<Protocol> {
+        None
+    }
+
+    fn without_tls(self) -> Protocol {
+        Protocol::Spdy31
+    }
+
+    /// `protocol` is the only one offered.
+    async fn speak<Io>(
+        self,
+        builder: &Builder,
+        target: &Target,
+        io: Io,
+        _: Protocol,
+    ) -> Result<SendRequest<B>>
+    where
+        Io: Read + Write + Unpin + Send + 'static,
+    {
+        speak(builder, target, io).await
     }
 }
 
