@@ -27,6 +27,8 @@
 
 mod conn;
 mod connect;
+#[cfg(feature = "upgrade")]
+pub(crate) mod hyper_body;
 mod request;
 mod response;
 mod spawn;

@@ -1,25 +1,19 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
+use crate::client::hyper_body::{Driver, HyperBody, poll_driver};
 use crate::client::{self, SendRequest};
 use crate::error::{Error, Result};
 use crate::http::{Body, origin, switching};
 use crate::session::Config;
 use crate::stream::{self, Session};
-
-/// hyper's future of the HTTP/1.1 connection.
-type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 /// Sends an HTTP/1.1 request on a transport and asks for SPDY/3.1 on it.
 ///
@@ -90,7 +84,8 @@ where
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Answer::Refused(response.map(|body| {
             // The body comes only while the connection is driven: the two go together.
-            Body::new(Driven { body, driver })
+            let doing = "the body of the server's refusal";
+            Body::new(HyperBody::new(body, doing, driver))
         })));
     }
     switching::check_response(response.status(), response.headers())?;
@@ -110,19 +105,6 @@ where
 
 fn failed(doing: &'static str, error: hyper::Error) -> Error {
     Error::http(doing, error)
-}
-
-/// Polls the connection until it has ended, and not beyond.
-fn poll_driver(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
-    let Some(polled) = driver else {
-        return;
-    };
-    if let Poll::Ready(ended) = polled.as_mut().poll(cx) {
-        *driver = None;
-        if let Err(error) = ended {
-            tracing::debug!(%error, "the HTTP/1.1 connection of an Upgrade ended with an error");
-        }
-    }
 }
 
 /// Adds what an Upgrade needs.
@@ -209,33 +191,5 @@ impl fmt::Debug for Switched {
         f.debug_struct("Switched")
             .field("response", &self.response)
             .finish_non_exhaustive()
-    }
-}
-
-/// The body of a refusal, with the connection that it comes on.
-struct Driven {
-    body: Incoming,
-    driver: Option<Driver>,
-}
-
-impl http_body::Body for Driven {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        poll_driver(&mut self.driver, cx);
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        frame.map_err(|error| failed("the body of the server's refusal", error))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

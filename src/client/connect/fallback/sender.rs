@@ -3,16 +3,15 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Request, Response};
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use tower_service::Service;
 
 use super::request;
 use crate::alpn::Protocol;
+use crate::client::hyper_body::HyperBody;
 use crate::client::{ResponseFuture, SendRequest};
 use crate::error::{Error, Result};
 use crate::http::{Body, BoxError};
@@ -228,7 +227,10 @@ impl<B> Reply<B> {
     {
         Self::Http(Box::pin(async move {
             match future.await {
-                Ok(response) => Ok(response.map(|body| Body::new(HttpBody { protocol, body }))),
+                Ok(response) => Ok(response.map(|body| {
+                    // A task has the connection.
+                    Body::new(HyperBody::new(body, over(protocol), None))
+                })),
                 // hyper gives the request back if nothing of it was written.
                 Err(error) if error.message().is_some() => {
                     Err(not_sent(protocol, error.into_error()))
@@ -261,8 +263,17 @@ impl<B> fmt::Debug for SenderFuture<B> {
     }
 }
 
+/// For messages.
+fn over(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Spdy31 => "over SPDY/3.1",
+        Protocol::Http2 => "over HTTP/2",
+        Protocol::Http11 => "over HTTP/1.1",
+    }
+}
+
 fn failed(protocol: Protocol, error: hyper::Error) -> Error {
-    Error::http(format!("over {protocol}"), error)
+    Error::http(over(protocol), error)
 }
 
 fn not_sent(protocol: Protocol, error: hyper::Error) -> Error {
@@ -270,33 +281,4 @@ fn not_sent(protocol: Protocol, error: hyper::Error) -> Error {
         "the connection takes no more requests",
         failed(protocol, error),
     )
-}
-
-/// The body of a response that did not come over SPDY, with hyper's errors as ours.
-struct HttpBody {
-    protocol: Protocol,
-    body: Incoming,
-}
-
-impl http_body::Body for HttpBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let protocol = self.protocol;
-        Pin::new(&mut self.body)
-            .poll_frame(cx)
-            .map_err(|error| failed(protocol, error))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
