@@ -150,6 +150,7 @@ impl Session {
 
     /// Whether a shutdown waits for the peer's first byte, and [`note_held_back`](Self::note_held_back) has yet to say
     /// until when: nothing can be sent that would have the driver look.
+    #[allow(dead_code, reason = "used by the driver above the core")]
     pub(crate) fn is_drain_untimed(&self) -> bool {
         self.is_held_back() && matches!(self.lifecycle, Lifecycle::Announced { deadline: None, .. })
     }
