@@ -119,9 +119,10 @@ impl Shared {
         // The idle time-out starts with the end of the last stream, which may be the work of a handle.
         let became_idle = !was_idle && state.session.is_idle();
         let output = state.wants_output && state.session.has_output();
-        let resumes = state.session.may_resume_reading();
-        let untimed = state.session.is_drain_untimed();
-        if wakes_driver && (output || resumes || became_idle || untimed) {
+        let session = &state.session;
+        if wakes_driver
+            && (output || became_idle || session.may_resume_reading() || session.is_drain_untimed())
+        {
             wakers.extend(state.take_driver());
         }
         let dead = (
