@@ -153,7 +153,7 @@ impl GracefulShutdown {
     /// client that never reads its response holds it up for ever.
     ///
     /// It is the future of a connection that cuts it: one that is neither polled nor dropped, like a [`Watcher`] that is
-    /// held without a connection, is waited for beyond the deadline.
+    /// held without a connection, is waited for one second beyond the deadline, and left behind.
     ///
     /// # Errors
     ///

@@ -217,7 +217,7 @@ where
             }
             Some(timeout) => graceful.shutdown_within(timeout).await,
         };
-        // Those that were cut are dropped here at the latest.
+        // All have ended: what is left is to see how. Those that were cut are dropped with the set.
         if drained.is_ok() {
             while let Some(ended) = accepting.connections.join_next().await {
                 note_panic(ended);
