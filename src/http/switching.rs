@@ -33,9 +33,23 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     format!("{name}: {}", text.escape_debug())
 }
 
-/// Whether a request says that it wants SPDY/3.1 next, whatever else may be wrong with it.
-pub(crate) fn names_spdy(headers: &HeaderMap) -> bool {
-    has_token(headers, &UPGRADE, TOKEN)
+/// Whether a server that serves requests as well answers this one with 101: it names SPDY/3.1, can be answered so, and
+/// `server` has nothing against it. One that names it in vain is an ordinary request, because Upgrade is an offer
+/// (RFC 9110 section 7.8); the log says why.
+pub(crate) fn is_taken<B: Body>(
+    request: &Request<B>,
+    server: impl FnOnce(&Request<B>) -> Result<()>,
+) -> bool {
+    if !has_token(request.headers(), &UPGRADE, TOKEN) {
+        return false;
+    }
+    match check_request(request).and_then(|()| server(request)) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(%error, "an Upgrade to SPDY that cannot be taken is passed on as an ordinary request");
+            false
+        }
+    }
 }
 
 /// Whether a request can be answered with 101 and SPDY/3.1.

@@ -164,12 +164,7 @@ impl<S, A, E> Upgrade<S, A, E> {
         Q: http_body::Body,
         R: Default,
     {
-        if !switching::names_spdy(request.headers()) {
-            return None;
-        }
-        if let Err(error) = switching::check_request(request).and_then(|()| check_server(request)) {
-            // Upgrade is an offer, which may be ignored (RFC 9110 section 7.8).
-            tracing::debug!(%error, "an Upgrade to SPDY that cannot be taken is passed on as an ordinary request");
+        if !switching::is_taken(request, check_server) {
             return None;
         }
         let upgrade = hyper::upgrade::on(&mut *request);

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::mpsc;
 
 use crate::alpn::Protocol;
+use crate::http::message::ResponseBody as Content;
 use crate::http::{Body, switching};
 
 /// The application, with the Upgrade to SPDY answered in front of it.
@@ -34,12 +35,8 @@ impl<S> HttpService<S> {
         let Some(upgrades) = &self.upgrades else {
             return false;
         };
-        if !switching::names_spdy(request.headers()) {
-            return false;
-        }
-        if let Err(error) = switching::check_request(request) {
-            // The application may know what to do with it: Upgrade is an offer (RFC 9110 section 7.8).
-            tracing::debug!(%error, "an Upgrade to SPDY that cannot be taken is passed on as an ordinary request");
+        // The server below is ours, and does upgrades.
+        if !switching::is_taken(request, |_| Ok(())) {
             return false;
         }
         // There is room: 101 is the last answer of its connection.
@@ -56,15 +53,14 @@ where
     type Future = ServiceFuture<S::Future, B>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let http2 = request.version() == Version::HTTP_2;
-        let head = request.method() == Method::HEAD;
+        let protocol = match request.version() {
+            Version::HTTP_2 => Protocol::Http2,
+            _ => Protocol::Http11,
+        };
+        let http2 = (protocol == Protocol::Http2).then(|| request.method().clone());
         let answer = if self.take_upgrade(&mut request) {
             Answer::Switching
         } else {
-            let protocol = match request.version() {
-                Version::HTTP_2 => Protocol::Http2,
-                _ => Protocol::Http11,
-            };
             request.extensions_mut().insert(protocol);
             Answer::App {
                 future: self.app.call(request.map(Body::new)),
@@ -73,7 +69,6 @@ where
         ServiceFuture {
             answer,
             http2,
-            head,
             body: PhantomData,
         }
     }
@@ -84,8 +79,8 @@ pin_project! {
     pub struct ServiceFuture<F, B> {
         #[pin]
         answer: Answer<F>,
-        http2: bool,
-        head: bool,
+        // The method, over HTTP/2.
+        http2: Option<Method>,
         body: PhantomData<fn() -> B>,
     }
 }
@@ -106,15 +101,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (http2, head) = (*this.http2, *this.head);
         let response = match this.answer.project() {
             AnswerProjection::App { future } => ready!(future.poll(cx)).map(|response| {
-                let bare = head
-                    || matches!(
-                        response.status(),
-                        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-                    );
-                if http2 && bare {
+                let forbidden = this.http2.as_ref().is_some_and(|method| {
+                    Content::of(method, response.status()) == Content::Forbidden
+                });
+                if forbidden {
                     // RFC 9110 sections 6.4.1 and 9.3.2. hyper leaves these bodies out of HTTP/1.1 only, and clients take
                     // them for an error of the protocol.
                     response.map(|_| ResponseBody::default())
