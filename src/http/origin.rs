@@ -1,11 +1,19 @@
 //! The request target and `Host` of HTTP/1.1 (RFC 9112 section 3.2); hyper sends the URI as it is.
 
 use http::header::{HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Uri};
+use http::{Method, Uri, Version};
 
 use super::target::{connect_target, host_of, path_of};
 use crate::error::{Error, Result};
+
+/// Makes a request one of HTTP/1.1, as [`set_host`] says.
+pub(crate) fn for_http1(head: &mut Parts) -> Result<()> {
+    head.version = Version::HTTP_11;
+    head.uri = set_host(&head.method, &head.uri, &mut head.headers)?;
+    Ok(())
+}
 
 /// Sets `Host` and returns the URI to send: in origin form, for CONNECT in authority form.
 ///
@@ -14,7 +22,7 @@ use crate::error::{Error, Result};
 /// # Errors
 ///
 /// A user error without a host, for a target that does not fit the method, and if there are too many headers.
-pub(crate) fn set_host(method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<Uri> {
+fn set_host(method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<Uri> {
     let unfit = |error| Error::user_cause("the URI of the request cannot be sent", error);
     let host = host_of(uri, headers)?;
     let (target, host) = if *method == Method::CONNECT {

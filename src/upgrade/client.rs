@@ -59,19 +59,17 @@ use crate::stream::{self, Session};
 /// # Cancel safety
 ///
 /// Dropping the future closes the transport. There is no time-out in here: put one around it.
-pub async fn connect<I, B>(io: I, mut request: Request<B>) -> Result<Answer>
+pub async fn connect<I, B>(io: I, request: Request<B>) -> Result<Answer>
 where
     I: Read + Write + Unpin + Send + 'static,
     B: http_body::Body,
 {
-    prepare(&mut request)?;
-    // It is empty, whatever its type.
-    let request = request.map(|_| Body::empty());
+    let request = prepared(request)?;
     let (mut sender, connection) = http1::handshake(io)
         .await
         .map_err(|error| failed("the HTTP/1.1 handshake", error))?;
     let mut driver: Option<Driver> = Some(Box::pin(connection.with_upgrades()));
-    let response = {
+    let mut response = {
         let mut response = pin!(sender.send_request(request));
         poll_fn(|cx| {
             // Its error shows at the response, too.
@@ -89,7 +87,6 @@ where
         })));
     }
     switching::check_response(response.status(), response.headers())?;
-    let mut response = response;
     let mut upgrade = pin!(hyper::upgrade::on(&mut response));
     let io = poll_fn(|cx| {
         poll_driver(&mut driver, cx);
@@ -107,18 +104,17 @@ fn failed(doing: &'static str, error: hyper::Error) -> Error {
     Error::http(doing, error)
 }
 
-/// Adds what an Upgrade needs.
-fn prepare<B: http_body::Body>(request: &mut Request<B>) -> Result<()> {
+/// The request with what an Upgrade needs.
+fn prepared<B: http_body::Body>(request: Request<B>) -> Result<Request<Body>> {
     if !request.body().is_end_stream() {
         return Err(Error::user(
             "a request to upgrade must have no body: the frames follow its head",
         ));
     }
-    switching::prepare_request(request.headers_mut())?;
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    *request.uri_mut() = origin::set_host(&method, &uri, request.headers_mut())?;
-    *request.version_mut() = http::Version::HTTP_11;
-    Ok(())
+    let (mut head, _) = request.into_parts();
+    switching::prepare_request(&mut head.headers)?;
+    origin::for_http1(&mut head)?;
+    Ok(Request::from_parts(head, Body::empty()))
 }
 
 /// What the server has said to [`connect`].

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use spdy::alpn::WithAlpn;
 use spdy::server::auto;
 use spdy::{Body, NegotiatedAlpn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -162,55 +163,12 @@ async fn tls_and_nonsense_on_a_plain_port_are_named() {
     }
 }
 
-/// A transport that has agreed on this by ALPN.
-struct Agreed(DuplexStream, &'static [u8]);
-
-impl NegotiatedAlpn for Agreed {
-    fn negotiated_alpn(&self) -> Option<&[u8]> {
-        Some(self.1)
-    }
-}
-
-impl tokio::io::AsyncRead for Agreed {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl tokio::io::AsyncWrite for Agreed {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test]
 async fn alpn_decides_without_a_byte() {
     let serve = |name| {
         let (io, peer) = tokio::io::duplex(64 * 1024);
         let builder = auto::Builder::new(TokioExecutor::new());
-        let io = TokioIo::new(Agreed(io, name));
+        let io = TokioIo::new(WithAlpn::new(io, Some(name)));
         (spawn(builder.serve_connection(io, service_fn(hello))), peer)
     };
     // A server of SPDY speaks at once, one of HTTP/2 when it has the preface; both begin with SETTINGS.

@@ -6,15 +6,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Uri, Version};
 
 use crate::error::{Error, Result};
-use crate::http::origin;
 use crate::http::target::{connect_target, host_of};
-
-/// Origin form and a `Host` header.
-pub(super) fn for_http1(head: &mut Parts) -> Result<()> {
-    head.version = Version::HTTP_11;
-    head.uri = origin::set_host(&head.method, &head.uri, &mut head.headers)?;
-    Ok(())
-}
 
 /// Absolute form without `Host`, from which `:scheme` and `:authority` are made (RFC 9113 section 8.3.1).
 pub(super) fn for_http2(head: &mut Parts, scheme: &Scheme) -> Result<()> {

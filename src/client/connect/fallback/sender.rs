@@ -14,7 +14,7 @@ use crate::alpn::Protocol;
 use crate::client::hyper_body::HyperBody;
 use crate::client::{ResponseFuture, SendRequest};
 use crate::error::{Error, Result};
-use crate::http::{Body, BoxError};
+use crate::http::{Body, BoxError, origin};
 
 /// Sends requests over SPDY, HTTP/2 or HTTP/1.1, whichever the connection turned out to be of.
 ///
@@ -140,7 +140,7 @@ where
             }
             Kind::Http1(send) => {
                 let (mut head, body) = request.into_parts();
-                match request::for_http1(&mut head) {
+                match origin::for_http1(&mut head) {
                     Ok(()) => {
                         let request = Request::from_parts(head, body);
                         let future = send.try_send_request(request);
