@@ -13,6 +13,7 @@ mod flow;
 mod limits;
 mod liveness;
 mod patience;
+mod records;
 mod rules;
 mod shutdown;
 mod states;

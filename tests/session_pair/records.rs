@@ -1,0 +1,135 @@
+//! What the session knows of its streams: counts, limits in force, and who has caused what.
+
+use spdy::frame::{MAX_WINDOW, ResetStatus, Role, SettingId};
+use spdy::session::Read;
+use spdy::{Config, FlowControl};
+
+use crate::pair::*;
+
+const KIB: usize = 1024;
+
+#[test]
+fn streams_are_counted_by_who_knows_of_them() {
+    let mut peer = Solo::client();
+    peer.feed(setting(SettingId::MaxConcurrentStreams, 1));
+    let counts = |peer: &Solo| (peer.session.stream_count(), peer.session.active_streams());
+    assert_eq!(counts(&peer), (0, 0));
+    assert!(peer.session.is_idle());
+    let first = peer.open_stream();
+    assert!(!peer.session.is_idle());
+    peer.open_stream();
+    assert_eq!(counts(&peer), (2, 0), "nothing was sent");
+    assert_eq!(peer.sent(), ["SYN_STREAM 1"]);
+    assert_eq!(counts(&peer), (2, 1));
+    peer.session.reset(first, ResetStatus::CANCEL);
+    assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL", "SYN_STREAM 3"]);
+    assert_eq!(counts(&peer), (2, 1), "the handles of the first are held");
+    peer.drop_stream(first);
+    assert_eq!(counts(&peer), (1, 1));
+}
+
+#[test]
+fn a_stream_given_up_while_it_waits_frees_no_slot() {
+    let mut peer = Solo::client();
+    peer.feed(setting(SettingId::MaxConcurrentStreams, 1));
+    let first = peer.replied(1);
+    let waiting = peer.open_stream();
+    peer.session.reset(waiting, ResetStatus::CANCEL);
+    peer.drop_stream(waiting);
+    peer.open_stream();
+    assert!(peer.sent().is_empty(), "the only slot is taken");
+    peer.session.reset(first, ResetStatus::CANCEL);
+    assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL", "SYN_STREAM 3"]);
+}
+
+#[test]
+fn with_windows_the_unread_limits_do_not_hold() {
+    // Below the default window, which the peer uses until it knows ours.
+    let config = Config::server()
+        .initial_stream_window_size(1000)
+        .unread_stream_limit(1000);
+    for (mode, reads) in [(FlowControl::Spec, true), (FlowControl::Lenient, false)] {
+        let mut peer = Solo::started(Role::Server, config.clone().flow_control(mode));
+        peer.accepted(1, false);
+        peer.feed(data(1, 60 * KIB, false));
+        assert_eq!(peer.session.wants_read(false, peer.now), reads, "{mode:?}");
+    }
+}
+
+#[test]
+fn without_settings_the_peer_is_held_to_the_default_window() {
+    let mut peer = Solo::started(Role::Server, Config::server().announce_settings(false));
+    peer.accepted(1, false);
+    peer.accepted(3, false);
+    peer.feed(data(1, 64 * KIB, false));
+    assert!(peer.sent().is_empty());
+    peer.feed(data(3, 64 * KIB + 1, false));
+    assert_eq!(peer.sent(), ["RST_STREAM 3 FLOW_CONTROL_ERROR"]);
+}
+
+#[test]
+fn a_body_that_was_whole_ends_cleanly_although_its_stream_was_reset_by_us() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.feed(data(1, 5, true));
+    assert!(matches!(peer.session.read(key, 9), Ok(Read::Data(bytes)) if bytes.len() == 5));
+    peer.session.reset(key, ResetStatus::CANCEL);
+    assert_eq!(peer.session.read(key, 9).unwrap(), Read::End);
+}
+
+#[test]
+fn a_body_whose_trailers_were_not_taken_is_not_whole_once_it_was_reset() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.feed(headers(1, true));
+    peer.session.reset(key, ResetStatus::CANCEL);
+    assert!(peer.session.take_headers(key).is_none());
+    assert!(peer.session.poll_headers(key).unwrap_err().is_reset());
+}
+
+#[test]
+fn what_an_abandoned_stream_had_unread_is_credited_to_it() {
+    // Else a peer that reads only once it has written would wait for us, and we for its credit.
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.session.reply(key, response(), false).unwrap();
+    peer.write(key, 100 * KIB);
+    peer.session.finish(key).unwrap();
+    assert_eq!(peer.sent_data(), 64 * KIB, "the rest waits for credit");
+    peer.feed(data(1, 200 * KIB, false));
+    peer.drop_stream(key);
+    assert_eq!(peer.sent(), [format!("WINDOW_UPDATE 1 {}", 200 * KIB)]);
+}
+
+/// Resets that the peer has caused are bounded while it reads none; those of the application are its own affair.
+#[test]
+fn only_resets_that_the_peer_has_caused_stop_the_reading() {
+    const MANY: u32 = 80;
+    let stops = |peer: &mut Solo| !peer.session.wants_read(true, peer.now);
+
+    let mut peer = Solo::client();
+    let keys: Vec<_> = (0..MANY).map(|i| peer.replied(2 * i + 1)).collect();
+    for key in keys {
+        peer.session.reset(key, ResetStatus::CANCEL);
+    }
+    assert!(!stops(&mut peer), "own streams that we cancelled");
+
+    let mut peer = Solo::client();
+    for i in 0..MANY {
+        peer.replied(2 * i + 1);
+    }
+    for i in 0..MANY {
+        peer.feed(credit(2 * i + 1, MAX_WINDOW));
+    }
+    assert!(
+        stops(&mut peer),
+        "own streams on which the peer broke a rule"
+    );
+
+    let mut peer = Solo::server();
+    let keys: Vec<_> = (0..MANY).map(|i| peer.accepted(2 * i + 1, false)).collect();
+    for key in keys {
+        peer.session.reset(key, ResetStatus::CANCEL);
+    }
+    assert!(stops(&mut peer), "streams that the peer opened");
+}
