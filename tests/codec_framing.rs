@@ -14,8 +14,8 @@ use bytes::{Bytes, BytesMut};
 use codec_support::{decode_split, encode_all, join, received, to_send};
 use spdy::codec::{DecodeError, Decoder, DecoderLimits, Encoder};
 use spdy::frame::{
-    Data, DataPiece, Frame, GoAwayStatus, HeaderFrame, Priority, Received, ResetStatus, SettingId,
-    StreamId, SynStream, Version,
+    Data, DataPiece, Frame, GoAway, GoAwayStatus, HeaderFrame, Priority, Received, ResetStatus,
+    SettingId, StreamId, SynStream, Version, WindowUpdate,
 };
 use spdy::headers::{BlockError, BlockLimits, HeaderBlock, HeaderCompression};
 
@@ -269,6 +269,30 @@ fn a_settings_count_that_lies_is_refused_before_its_entries() {
         &raw(0x8003_0004, 0, 4 + 8192 * 8, &words(&[8192])),
         "SETTINGS of Length",
     );
+    // At the limit exactly: 4 bytes and 1,024 entries.
+    let limits = DecoderLimits {
+        max_control_frame_size: 4 + 1024 * 8,
+        ..DecoderLimits::default()
+    };
+    let mut decoder = Decoder::new(Version::Spdy31, limits);
+    let bytes = control(4, 0, &entries(1024));
+    let (frames, result) = decode_split(&mut decoder, &bytes, &[]);
+    assert!(result.is_ok() && frames.len() == 1, "{result:?}");
+}
+
+#[test]
+fn frames_are_displayed_with_their_fields() {
+    let go_away = GoAway {
+        last_good: Some(id(7)),
+        status: GoAwayStatus::PROTOCOL_ERROR,
+    };
+    assert_eq!(
+        go_away.to_string(),
+        "GOAWAY last_good=7 status=PROTOCOL_ERROR"
+    );
+    let update = |id| WindowUpdate { id, delta: 9 }.to_string();
+    assert_eq!(update(None), "WINDOW_UPDATE id=0 delta=9");
+    assert_eq!(update(Some(id(3))), "WINDOW_UPDATE id=3 delta=9");
 }
 
 #[test]
