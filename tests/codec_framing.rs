@@ -343,26 +343,26 @@ fn a_huge_data_frame_is_not_waited_for() {
 
 #[test]
 fn large_data_is_split_into_frames() {
-    let payload = Bytes::from(vec![1; 0x00ff_ffff + 5]);
-    let frame = Frame::Data(Data {
-        id: id(1),
-        fin: true,
-        payload,
-    });
-    let (frames, result) = decode_split(
-        &mut decoder(),
-        &encode_all(&mut encoder(), [&frame]),
-        &[1 << 20],
-    );
-    assert_eq!(result, Ok(()));
-    let lens: Vec<_> = join(frames)
-        .iter()
-        .map(|frame| match frame {
+    const MAX: usize = 0x00ff_ffff;
+    for (len, lens) in [
+        (MAX, vec![(MAX, true)]),
+        (MAX + 5, vec![(MAX, false), (5, true)]),
+        (2 * MAX, vec![(MAX, false), (MAX, true)]),
+    ] {
+        let frame = Frame::Data(Data {
+            id: id(1),
+            fin: true,
+            payload: vec![1; len].into(),
+        });
+        let bytes = encode_all(&mut encoder(), [&frame]);
+        let (frames, result) = decode_split(&mut decoder(), &bytes, &[1 << 20]);
+        assert_eq!(result, Ok(()));
+        let sent = join(frames).into_iter().map(|frame| match frame {
             Received::Data(data) => (data.payload.len(), data.fin),
             other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(lens, [(0x00ff_ffff, false), (5, true)]);
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), lens);
+    }
 }
 
 #[test]

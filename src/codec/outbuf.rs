@@ -204,6 +204,7 @@ mod tests {
         out.put_payload(&Bytes::from(vec![6; COPIED]));
         out.put_payload(&large);
         out.put_payload(&large);
+        assert_eq!(out.slices(), 3, "nothing staged behind the last");
         out.staged().extend_from_slice(b"tail");
 
         assert_eq!(out.slices(), 4);
