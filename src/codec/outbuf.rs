@@ -256,10 +256,42 @@ mod tests {
         batch(&mut out, 256);
         let first = batch(&mut out, 256);
         assert_eq!(first, batch(&mut out, 250));
+        assert!(out.staged.try_reclaim(KEPT + 1), "kept");
         batch(&mut out, 1);
-        assert_eq!(out.staged.capacity(), 0);
+        assert!(!out.staged.try_reclaim(1), "released");
         batch(&mut out, 100);
         out.release();
         assert_eq!(out.staged.capacity(), 0);
+    }
+    #[test]
+    fn only_a_buffer_above_what_is_kept_is_ever_released() {
+        let quiet = |capacity: usize, staged: usize| {
+            let mut out = OutBuf::new();
+            out.staged = BytesMut::with_capacity(capacity);
+            out.staged.extend_from_slice(&vec![0; staged]);
+            write_all(&mut out);
+            out.staged.try_reclaim(capacity)
+        };
+        assert!(quiet(1000, 1000), "a small buffer is kept");
+        assert!(quiet(KEPT, 1), "one of the limit's size too");
+        assert!(!quiet(KEPT + 1, 1));
+        assert!(!quiet(KEPT + 1, KEPT / 4 - 1));
+        assert!(quiet(KEPT + 1, KEPT / 4), "a quarter is busy");
+    }
+
+    #[test]
+    fn a_flat_buffer_copies_all_into_one_chunk() {
+        let mut out = OutBuf::new();
+        out.set_flat(true);
+        for _ in 0..2 {
+            out.staged().extend_from_slice(b"head");
+            out.put_payload(&Bytes::from(vec![7; 10 * COPIED]));
+        }
+        assert_eq!((out.slices(), out.chunk().len()), (1, out.len()));
+        let shown = format!("{out:?}");
+        assert!(
+            shown.contains("len: 20488, slices: 1, flat: true"),
+            "{shown}"
+        );
     }
 }
