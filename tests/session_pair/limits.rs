@@ -255,6 +255,26 @@ fn a_flood_of_empty_data_ends_the_session() {
 }
 
 #[test]
+fn reading_a_part_repays_that_part_of_the_budget_of_empty_data() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.feed(data(1, 1000, false));
+    for _ in 0..16_000 {
+        peer.feed(data(1, 0, false));
+    }
+    peer.session.read(key, 900).unwrap();
+    // Nine tenths are back: so many fit again, and no more.
+    for _ in 0..14_400 {
+        peer.feed(data(1, 0, false));
+    }
+    assert!(!peer.session.is_over());
+    for _ in 0..400 {
+        peer.feed(data(1, 0, false));
+    }
+    assert!(peer.session.is_over());
+}
+
+#[test]
 fn single_bytes_that_nobody_reads_are_bounded_by_their_window_and_hurt_no_other_stream() {
     let mut peer = Solo::started(
         Role::Server,

@@ -1,5 +1,7 @@
 //! What lives long or looks odd without being hostile is not punished: paced PINGs, forgiven work, named causes.
 
+use std::time::Duration;
+
 use spdy::frame::{GoAway, GoAwayStatus, Received, ResetStatus};
 use spdy::session::{Event, OpenOptions};
 use spdy::{Error, Initiator};
@@ -9,6 +11,7 @@ use crate::pair::*;
 #[test]
 fn a_loop_of_pings_is_paced_and_no_flood_to_the_peer() {
     let mut pair = Pair::start();
+    let start = pair.now;
     let mut echoes = 0;
     for _ in 0..300 {
         pair.client.ping().unwrap();
@@ -24,7 +27,35 @@ fn a_loop_of_pings_is_paced_and_no_flood_to_the_peer() {
         echoes += 1;
     }
     assert_eq!(echoes, 300);
+    // 64 at once, then 8 a second.
+    assert_eq!((pair.now - start).as_secs(), (300 - 64) / 8);
     assert!(!pair.client.is_over() && !pair.server.is_over());
+}
+
+#[test]
+fn paced_pings_go_out_when_their_time_has_come_and_not_before() {
+    let mut peer = Solo::client();
+    let mut sent = 0;
+    while sent < 65 {
+        peer.session.ping().unwrap();
+        if peer.sent().is_empty() {
+            break;
+        }
+        sent += 1;
+        peer.feed(Received::Ping(2 * sent - 1));
+    }
+    assert_eq!(sent, 64);
+    let wake = |peer: &mut Solo, millis| {
+        peer.now += Duration::from_millis(millis);
+        peer.session.handle_timeout(peer.now);
+        (peer.session.has_output(), peer.sent())
+    };
+    assert_eq!(wake(&mut peer, 124), (false, vec![]));
+    assert_eq!(
+        wake(&mut peer, 100),
+        (true, vec!["PING 129".into()]),
+        "a late wake-up"
+    );
 }
 
 #[test]
@@ -97,6 +128,16 @@ fn a_heartbeat_of_empty_data_goes_on_for_ever() {
     peer.accepted(1, false);
     for _ in 0..100_000 {
         peer.feed(data(1, 0, false)).pass(5 * SECOND);
+    }
+    assert!(!peer.session.is_over());
+}
+
+#[test]
+fn empty_data_is_forgiven_however_often_it_comes() {
+    let mut peer = Solo::server();
+    peer.accepted(1, false);
+    for _ in 0..20_000 {
+        peer.feed(data(1, 0, false)).pass(SECOND / 10);
     }
     assert!(!peer.session.is_over());
 }

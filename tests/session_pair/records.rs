@@ -132,4 +132,22 @@ fn only_resets_that_the_peer_has_caused_stop_the_reading() {
         peer.session.reset(key, ResetStatus::CANCEL);
     }
     assert!(stops(&mut peer), "streams that the peer opened");
+    peer.sent();
+    assert!(!stops(&mut peer), "they are written");
+}
+
+#[test]
+fn the_decoder_is_held_to_the_options() {
+    let config = Config::server()
+        .max_header_list_size(5)
+        .max_header_values(6)
+        .max_control_frame_size(9000)
+        .flow_control(FlowControl::Lenient);
+    let limits = config.decoder_limits();
+    assert_eq!(
+        (limits.block.max_list_size, limits.block.max_values),
+        (5, 6)
+    );
+    assert_eq!(limits.max_control_frame_size, 9000);
+    assert_eq!(config.flow_control_mode(), FlowControl::Lenient);
 }

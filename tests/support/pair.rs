@@ -191,6 +191,14 @@ pub(crate) fn short(frame: &Frame) -> String {
     }
 }
 
+/// The next frame; the session has to have said that there is one.
+fn next_frame(session: &mut Session, now: Instant) -> Option<Frame> {
+    let has_output = session.has_output();
+    let frame = session.poll_frame(now)?;
+    assert!(has_output, "output that nobody is told of: {frame:?}");
+    Some(frame)
+}
+
 /// What both ways of driving a session share.
 pub(crate) trait Drive {
     fn session(&mut self) -> &mut Session;
@@ -290,7 +298,7 @@ impl Solo {
 
     /// Frames that go out now.
     pub(crate) fn sent_frames(&mut self) -> Vec<Frame> {
-        let frames = std::iter::from_fn(|| self.session.poll_frame(self.now));
+        let frames = std::iter::from_fn(|| next_frame(&mut self.session, self.now));
         let frames: Vec<_> = frames.take(100_000).collect();
         assert!(frames.len() < 100_000, "endless output");
         assert!(!self.session.has_output());
@@ -391,7 +399,7 @@ impl Pair {
         let (now, at) = (self.now, self.now + self.latency);
         let mut any = false;
         for _ in 0..max {
-            let Some(frame) = self.side(from).poll_frame(now) else {
+            let Some(frame) = next_frame(self.side(from), now) else {
                 break;
             };
             any = true;
