@@ -321,6 +321,21 @@ fn no_stream_credit_for_what_content_length_makes_needless() {
 }
 
 #[test]
+fn a_content_length_that_was_too_small_does_not_hang_its_stream() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    let window = 256 * 1024;
+    peer.session.set_expected(key, window as u64);
+    peer.feed(data(1, window, false));
+    assert_eq!(peer.read_all(key).unwrap().0.len(), window);
+    let credit = format!("WINDOW_UPDATE 1 {window}");
+    assert!(
+        peer.sent().contains(&credit),
+        "the peer stands at a window of 0"
+    );
+}
+
+#[test]
 fn dropping_an_unread_body_returns_its_bytes_to_the_connection() {
     let mut peer = Solo::server();
     let key = peer.accepted(1, false);

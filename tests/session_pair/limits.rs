@@ -254,23 +254,32 @@ fn a_flood_of_empty_data_ends_the_session() {
     assert!(fed > 10_000);
 }
 
+/// How many empty frames may be unread.
+const EMPTY_FRAMES: usize = (4 << 20) / 256;
+
+fn empty_frames(peer: &mut Solo, stream: u32, n: usize) {
+    for _ in 0..n {
+        peer.session.handle_frame(data(stream, 0, false), peer.now);
+    }
+}
+
 #[test]
 fn reading_a_part_repays_that_part_of_the_budget_of_empty_data() {
     let mut peer = Solo::server();
     let key = peer.accepted(1, false);
-    peer.feed(data(1, 1000, false));
-    for _ in 0..16_000 {
-        peer.feed(data(1, 0, false));
-    }
-    peer.session.read(key, 900).unwrap();
-    // Nine tenths are back: so many fit again, and no more.
-    for _ in 0..14_400 {
-        peer.feed(data(1, 0, false));
-    }
+    peer.accepted(3, false);
+    peer.feed(data(1, 1000, false)).feed(data(3, 1000, false));
+    empty_frames(&mut peer, 1, EMPTY_FRAMES / 2);
+    empty_frames(&mut peer, 3, EMPTY_FRAMES / 2);
+    peer.session.read(key, 750).unwrap();
+    // Three quarters of one half.
+    empty_frames(&mut peer, 3, EMPTY_FRAMES / 8 * 3);
     assert!(!peer.session.is_over());
-    for _ in 0..400 {
-        peer.feed(data(1, 0, false));
-    }
+    // The last quarter.
+    peer.session.read(key, 250).unwrap();
+    empty_frames(&mut peer, 3, EMPTY_FRAMES / 8);
+    assert!(!peer.session.is_over());
+    empty_frames(&mut peer, 3, 1);
     assert!(peer.session.is_over());
 }
 

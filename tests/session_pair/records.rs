@@ -99,6 +99,21 @@ fn what_an_abandoned_stream_had_unread_is_credited_to_it() {
     peer.feed(data(1, 200 * KIB, false));
     peer.drop_stream(key);
     assert_eq!(peer.sent(), [format!("WINDOW_UPDATE 1 {}", 200 * KIB)]);
+    // And what arrives from now on.
+    peer.feed(data(1, 50 * KIB, false))
+        .feed(data(1, 150 * KIB, false));
+    let credit = format!("WINDOW_UPDATE 1 {}", 200 * KIB);
+    assert!(peer.sent().contains(&credit));
+}
+
+#[test]
+fn a_stream_without_a_reader_gets_no_credit_while_we_may_still_answer() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.session.drop_recv(key);
+    peer.feed(data(1, 200 * KIB, false));
+    assert!(!peer.session.has_output());
+    assert!(peer.sent().is_empty());
 }
 
 /// Resets that the peer has caused are bounded while it reads none; those of the application are its own affair.
