@@ -18,4 +18,5 @@ mod rules;
 mod shutdown;
 mod states;
 mod streams;
+mod unread;
 mod vectors;

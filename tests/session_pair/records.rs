@@ -1,7 +1,7 @@
 //! What the session knows of its streams: counts, limits in force, and who has caused what.
 
-use spdy::frame::{MAX_WINDOW, ResetStatus, Role, SettingId};
-use spdy::session::Read;
+use spdy::frame::{Frame, MAX_WINDOW, Priority, ResetStatus, Role, SettingId};
+use spdy::session::{OpenOptions, Read};
 use spdy::{Config, FlowControl};
 
 use crate::pair::*;
@@ -165,4 +165,23 @@ fn the_decoder_is_held_to_the_options() {
     );
     assert_eq!(limits.max_control_frame_size, 9000);
     assert_eq!(config.flow_control_mode(), FlowControl::Lenient);
+}
+
+#[test]
+fn the_options_of_a_stream_are_in_its_syn_stream() {
+    let mut peer = Solo::client();
+    peer.replied(1);
+    let options = OpenOptions::new()
+        .associated(id(1))
+        .priority(Priority::new(6))
+        .unidirectional(true)
+        .fin(true);
+    peer.open_with(options);
+    let frames = peer.sent_frames();
+    let [Frame::SynStream(syn)] = &frames[..] else {
+        panic!("{frames:?}");
+    };
+    assert_eq!(syn.associated, Some(id(1)));
+    assert_eq!(syn.priority, Priority::new(6));
+    assert!(syn.unidirectional && syn.fin);
 }
