@@ -359,4 +359,61 @@ mod tests {
         assert_eq!(queue.tail.capacity(), 0);
         assert_eq!(queue.pop(10), Bytes::new());
     }
+    #[test]
+    fn received_payloads_are_sliced_from_8_kib_on_while_others_wait() {
+        let sliced = |first: usize, second: usize| {
+            let mut queue = ByteQueue::default();
+            queue.push_received(vec![1; first].into());
+            let before = queue.sliced;
+            queue.push_received(vec![2; second].into());
+            (before, queue.sliced - before)
+        };
+        assert_eq!(sliced(1023, 8191), (0, 0));
+        assert_eq!(sliced(1024, 8191), (1024, 0));
+        assert_eq!(sliced(40_000, 8192), (40_000, 8192));
+    }
+
+    #[test]
+    fn payloads_of_the_application_are_kept_when_large_or_alone() {
+        let mut queue = ByteQueue::default();
+        assert!(queue.push_owned(vec![1; 10].into()).is_none(), "alone");
+        assert!(queue.push_owned(vec![2; 4096].into()).is_none(), "large");
+        let copied = queue.push_owned(vec![3; 4095].into());
+        assert_eq!(copied.map(|bytes| bytes.len()), Some(4095));
+    }
+
+    #[test]
+    fn neighbours_make_a_run_no_longer_than_a_read_buffer() {
+        let mut queue = ByteQueue::default();
+        let mut memory = Bytes::from(vec![3; 8 * 16 * 1024]);
+        for _ in 0..8 {
+            queue.push_received(memory.split_to(16 * 1024));
+        }
+        assert_eq!((queue.runs, queue.sliced), (2, 8 * 16 * 1024));
+    }
+
+    #[test]
+    fn a_tail_starts_with_room_for_four_and_ends_at_32_kib() {
+        let tail = |first: usize| {
+            let mut queue = ByteQueue::default();
+            queue.append(&vec![1; first]);
+            queue.tail.capacity()
+        };
+        assert_eq!((tail(100), tail(5000), tail(20_000)), (400, 8192, 20_000));
+
+        let mut queue = ByteQueue::default();
+        queue.append(&[1; 10]);
+        queue.append(&[2; 40_000]);
+        let closed: Vec<_> = queue.chunks.iter().map(|c| c.bytes.len()).collect();
+        assert_eq!((closed, queue.tail.len()), (vec![32_768], 40_010 - 32_768));
+    }
+
+    #[test]
+    fn a_tail_is_popped_in_parts_and_given_up_with_its_last_byte() {
+        let mut queue = ByteQueue::default();
+        queue.append(&[1; 5000]);
+        assert_eq!(queue.pop(999).len(), 999);
+        assert_eq!(queue.pop(4001).len(), 4001);
+        assert_eq!(queue.tail.capacity(), 0);
+    }
 }
