@@ -253,10 +253,12 @@ impl Session {
             .unwrap_or(0)
     }
 
-    /// What the connection has done so far.
+    /// What the connection has done so far, and where it stands.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.with(|state| state.stats).unwrap_or_default()
+        self.shared
+            .with(|state| state.stats.at(&state.session))
+            .unwrap_or_default()
     }
 
     /// Completes when the session is over: no stream is left or will come.

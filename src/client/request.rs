@@ -114,7 +114,7 @@ impl<B> SendRequest<B> {
         self.session.ping().await
     }
 
-    /// What the connection has done so far.
+    /// What the connection has done so far, and where it stands.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.session.stats()

@@ -29,7 +29,7 @@ pub(crate) struct State {
     ending: WakerList,
     /// Wakers that were replaced, to be dropped outside of the lock.
     trash: Vec<Waker>,
-    /// As of the driver's last batch.
+    /// The counters as of the driver's last batch.
     pub(crate) stats: Stats,
     /// Handles through which streams can be opened or accepted.
     handles: usize,

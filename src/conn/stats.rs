@@ -1,6 +1,7 @@
 //! What a connection has done so far.
 
 use crate::frame::{Frame, Received};
+use crate::session::Session;
 
 /// How many frames of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl FrameCounts {
     }
 }
 
-/// Counters of one connection since its start, as of the last batch of frames.
+/// What one connection has done since its start, as of the last batch of frames, and where it stands now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -73,9 +74,36 @@ pub struct Stats {
     pub batches_received: u64,
     /// The largest of them, in frames and pieces of DATA.
     pub largest_batch_received: u64,
+    /// Streams that exist now: open, queued, or ended but still held.
+    pub streams: usize,
+    /// What is left now of the connection window towards the peer, in bytes. Means nothing with
+    /// [`FlowControl::Off`](crate::FlowControl::Off).
+    pub send_window: i64,
+    /// What is left now of the connection window that the peer was granted, in bytes; negative after an overrun that
+    /// [`FlowControl::Lenient`](crate::FlowControl::Lenient) has let pass.
+    ///
+    /// Together with `unread` and `uncredited` this is the window that was configured, but for the rest of a DATA frame
+    /// that is just arriving. With nothing under way it equals the peer's `send_window`.
+    pub receive_window: i64,
+    /// Received bytes that wait now to be read, over all streams.
+    pub unread: usize,
+    /// Bytes that were consumed, and go back to the peer with the next WINDOW_UPDATE: once they are as many as
+    /// `receive_window`.
+    pub uncredited: u64,
 }
 
 impl Stats {
+    /// These counters, with where the session stands now.
+    pub(crate) fn at(mut self, session: &Session) -> Self {
+        let [receive_window, _, _, uncredited] = session.receive_ledger();
+        self.streams = session.stream_count();
+        self.send_window = session.send_ledger().0;
+        self.receive_window = receive_window;
+        self.unread = session.unread_bytes();
+        self.uncredited = u64::try_from(uncredited).unwrap_or(0);
+        self
+    }
+
     pub(crate) fn note_sent(&mut self, batch: &[Frame]) {
         if batch.is_empty() {
             return;

@@ -126,7 +126,7 @@ impl<I, S, E> Connection<I, S, E> {
             .record("peer", tracing::field::display(peer));
     }
 
-    /// What the connection has done so far.
+    /// What the connection has done so far, and where it stands.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.session.stats()

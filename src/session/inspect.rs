@@ -1,4 +1,4 @@
-//! What tests and fuzz targets look at. Not part of the public API.
+//! What tests, fuzz targets and the statistics of a connection look at. Not part of the public API.
 
 use super::Session;
 use super::limits::beyond_guaranteed;

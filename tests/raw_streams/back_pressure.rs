@@ -123,3 +123,43 @@ async fn bytes_of_a_dropped_reader_are_credited_to_the_connection() {
     drop(send);
     assert_eq!(session.stream_count(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_statistics_tell_where_every_byte_of_the_connection_window_is() {
+    let window = 1 << 17;
+    let config = Config::server()
+        .initial_stream_window_size(1 << 16)
+        .initial_connection_window_size(window);
+    let (session, _driver, mut peer) = ready_server(config).await;
+    let stats = session.stats();
+    assert_eq!((stats.streams, stats.unread, stats.uncredited), (0, 0, 0));
+    assert_eq!(
+        (stats.receive_window, stats.send_window),
+        (i64::from(window), 65_536)
+    );
+
+    let mut stream = accepted(&session, &mut peer, 1).await;
+    peer.send(data(1, [1; 1000])).await;
+    settle().await;
+    let stats = session.stats();
+    assert_eq!(
+        (stats.streams, stats.unread, stats.uncredited),
+        (1, 1000, 0)
+    );
+    assert_eq!(stats.receive_window, i64::from(window) - 1000);
+
+    within("read", stream.read_exact(&mut [0; 1000]))
+        .await
+        .unwrap();
+    let stats = session.stats();
+    assert_eq!((stats.unread, stats.uncredited), (0, 1000));
+
+    within("write", stream.write_all(&[1; 2000])).await.unwrap();
+    peer.expect_data(1, 2000).await;
+    assert_eq!(session.stats().send_window, 65_536 - 2000);
+    peer.send(window_update(0, 500)).await;
+    drop(stream);
+    settle().await;
+    let stats = session.stats();
+    assert_eq!((stats.streams, stats.send_window), (0, 65_536 - 1500));
+}
