@@ -1,6 +1,7 @@
 //! What bounds the harm of a hostile or just greedy peer (scenarios 71, 101 to 104).
 
-use spdy::frame::{Received, ResetStatus, Role};
+use spdy::frame::{HeaderFrame, Received, ResetStatus, Role};
+use spdy::headers::BlockError;
 use spdy::session::{Read, Session};
 use spdy::{Config, FlowControl, Overflow};
 
@@ -198,6 +199,38 @@ fn a_flood_of_stream_errors_ends_the_session() {
         }
     }
     panic!("1,000 stream errors in no time are tolerated");
+}
+
+#[test]
+fn blocks_that_are_only_too_large_are_no_errors_of_the_peer() {
+    let malformed = BlockError::Malformed("test");
+    for (error, over) in [(BlockError::TooLarge, false), (malformed, true)] {
+        let mut peer = Solo::client();
+        for i in 0..150 {
+            let key = peer.open_stream();
+            peer.sent();
+            peer.session.handle_frame(
+                Received::SynReply(HeaderFrame {
+                    id: id(2 * i + 1),
+                    fin: false,
+                    block: Err(error),
+                }),
+                peer.now,
+            );
+            peer.drop_stream(key);
+            if peer.session.is_over() {
+                break;
+            }
+        }
+        assert_eq!(peer.session.is_over(), over, "{error}");
+    }
+}
+
+#[test]
+fn the_next_id_of_our_own_is_not_in_use() {
+    let mut peer = Solo::client();
+    peer.feed(data(1, 1, false));
+    assert_eq!(peer.sent(), ["RST_STREAM 1 INVALID_STREAM"]);
 }
 
 #[test]

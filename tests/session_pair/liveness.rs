@@ -188,6 +188,27 @@ fn the_clock_of_keep_alive_starts_when_the_ping_is_written() {
 }
 
 #[test]
+fn a_peer_that_takes_output_slowly_is_alive_until_the_ping_is_written() {
+    let mut peer = Solo::started(Role::Client, keep_alive(Config::client()));
+    peer.replied(1);
+    peer.pass(10 * SECOND);
+    assert_eq!(peer.sent(), ["PING 1"]);
+    for _ in 0..10 {
+        peer.pass(4 * SECOND);
+        peer.session.handle_write(false, peer.now);
+    }
+    peer.session.handle_write(true, peer.now);
+    peer.pass(4 * SECOND);
+    assert!(!peer.session.is_over());
+    peer.session.handle_write(true, peer.now);
+    peer.pass(SECOND);
+    assert!(
+        peer.session.is_over(),
+        "what is written later changes nothing"
+    );
+}
+
+#[test]
 fn keep_alive_rests_while_idle_unless_asked_not_to() {
     let mut peer = Solo::started(Role::Client, keep_alive(Config::client()));
     peer.pass(100 * SECOND);

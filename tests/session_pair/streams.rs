@@ -558,6 +558,18 @@ fn no_event_without_interest() {
 }
 
 #[test]
+fn empty_data_wakes_nobody() {
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.events();
+    assert_eq!(peer.session.read(key, 1).unwrap(), Read::Blocked);
+    peer.feed(data(1, 0, false));
+    assert!(peer.events().is_empty());
+    peer.feed(data(1, 1, false));
+    assert_eq!(peer.events(), [wake(key, true, false, false)]);
+}
+
+#[test]
 fn keys_of_ended_streams_do_no_harm() {
     let mut peer = Solo::client();
     let old = peer.replied(1);
