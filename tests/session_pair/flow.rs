@@ -122,6 +122,15 @@ fn settings_that_lift_a_stream_window_above_the_maximum_reset_only_that_stream()
 }
 
 #[test]
+fn the_largest_window_may_be_announced() {
+    let mut peer = Solo::client();
+    peer.feed(setting(SettingId::InitialWindowSize, 0x7fff_ffff));
+    let key = peer.replied(1);
+    let window = peer.session.inspect(key).unwrap().send_window;
+    assert_eq!(window, 0x7fff_ffff);
+}
+
+#[test]
 fn behind_our_fin_no_window_is_judged() {
     let (mut peer, key) = uploader();
     peer.feed(credit(1, 0x7fff_ffff - 65_536));

@@ -297,6 +297,19 @@ fn empty_frames(peer: &mut Solo, stream: u32, n: usize) {
 }
 
 #[test]
+fn empty_frames_with_fin_cost_nothing_while_they_wait_to_be_read() {
+    let streams = u32::try_from(EMPTY_FRAMES).unwrap() + 100;
+    let config = Config::server().max_concurrent_streams(streams);
+    let mut peer = Solo::started(Role::Server, config);
+    for i in 0..streams {
+        peer.session.handle_frame(syn(2 * i + 1, false), peer.now);
+        peer.session
+            .handle_frame(data(2 * i + 1, 0, true), peer.now);
+    }
+    assert!(!peer.session.is_over());
+}
+
+#[test]
 fn reading_a_part_repays_that_part_of_the_budget_of_empty_data() {
     let mut peer = Solo::server();
     let key = peer.accepted(1, false);

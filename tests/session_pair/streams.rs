@@ -462,6 +462,15 @@ fn headers_of_a_stream_are_bounded_together() {
         assert!(frames < 1000, "no bound");
     }
     assert_eq!(peer.sent(), ["RST_STREAM 1 FRAME_TOO_LARGE"]);
+    // Up to the limit exactly.
+    let limit = u32::try_from(2 * block(&[("x-trailer", "1")]).list_size()).unwrap();
+    let config = Config::client().max_header_list_size(limit);
+    let mut exact = Solo::started(Role::Client, config);
+    exact.replied(1);
+    exact.feed(headers(1, false)).feed(headers(1, false));
+    assert!(exact.sent().is_empty());
+    exact.feed(headers(1, false));
+    assert_eq!(exact.sent(), ["RST_STREAM 1 FRAME_TOO_LARGE"]);
     // Empty ones are legal, cost nothing and wake nobody.
     let key = peer.replied(3);
     assert_eq!(peer.session.read(key, 1).unwrap(), Read::Blocked);
