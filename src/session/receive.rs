@@ -608,4 +608,22 @@ mod tests {
         let late = || Error::timeout(crate::Timeout::Write);
         assert!(outcome(true, late()).unwrap_err().is_timeout());
     }
+    #[test]
+    fn a_transport_that_fails_says_whether_the_peer_ever_spoke() {
+        let now = Instant::now();
+        let failed = |heard: bool, error: Error| {
+            let mut session = Session::new(Role::Server, Config::server(), now);
+            if heard {
+                session.handle_read(now);
+            }
+            session.handle_transport_error(error);
+            session.outcome().unwrap().unwrap_err().to_string()
+        };
+        let unheard = "the peer had not sent a byte";
+        let reset = || Error::io("reading", io::ErrorKind::ConnectionReset.into());
+        assert!(failed(false, reset()).contains(unheard));
+        assert!(!failed(true, reset()).contains(unheard));
+        let late = Error::timeout(crate::Timeout::Write);
+        assert!(!failed(false, late).contains(unheard));
+    }
 }

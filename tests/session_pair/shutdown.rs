@@ -274,6 +274,22 @@ fn the_end_of_an_idle_transport_is_clean_unless_it_cuts_a_frame() {
     assert!(peer.session.ping().is_err());
 }
 
+#[test]
+fn the_end_of_a_transport_says_whether_the_peer_ever_spoke() {
+    for (speaks, says) in [(false, "before the peer had sent a byte"), (true, "ended")] {
+        let mut peer = Solo::client();
+        if speaks {
+            peer.feed(Received::Ping(2));
+        }
+        let key = peer.open_stream();
+        peer.sent();
+        peer.session.handle_eof(false);
+        let error = peer.session.take_reply(key).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(error.contains("before"), !speaks, "{error}");
+    }
+}
+
 /// Some error.
 fn failure() -> Error {
     let mut peer = Solo::client();

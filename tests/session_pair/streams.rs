@@ -1,7 +1,7 @@
 //! The life of streams: opening, replying, ending, and what the application sees of it.
 
 use spdy::Config;
-use spdy::frame::{HeaderFrame, Received, ResetStatus, Role, SettingId, StreamId};
+use spdy::frame::{HeaderFrame, Priority, Received, ResetStatus, Role, SettingId, StreamId};
 use spdy::headers::BlockError;
 use spdy::session::{Event, OpenOptions, Read};
 
@@ -564,6 +564,23 @@ fn no_event_without_interest() {
         [wake(ours, true, false, false)],
         "once"
     );
+}
+
+#[test]
+fn a_stream_that_is_reset_with_output_holds_up_no_other_priority() {
+    for (gone, stays) in [(1, 5), (5, 1), (0, 7), (7, 0)] {
+        let mut peer = Solo::client();
+        let [gone, stays] = [gone, stays].map(|priority| {
+            let options = OpenOptions::new().priority(Priority::new(priority));
+            let key = peer.open_with(options);
+            peer.sent();
+            key
+        });
+        peer.write(gone, 10);
+        peer.write(stays, 20);
+        peer.session.reset(gone, ResetStatus::CANCEL);
+        assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL", "DATA 3 20"]);
+    }
 }
 
 #[test]
