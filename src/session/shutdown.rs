@@ -453,3 +453,24 @@ impl Session {
         self.wake(key, true, false, false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::frame::Role;
+
+    #[test]
+    fn a_shutdown_without_a_deadline_is_looked_at_once_while_the_peer_has_to_speak_first() {
+        let now = Instant::now();
+        for hold in [true, false] {
+            let config = Config::server().hold_until_peer_speaks(hold);
+            let mut session = Session::new(Role::Server, config, now);
+            assert!(!session.is_drain_untimed());
+            session.shutdown();
+            assert_eq!(session.is_drain_untimed(), hold);
+            assert_eq!(session.poll_timeout(now).is_some(), hold);
+            assert!(!session.is_drain_untimed());
+        }
+    }
+}
