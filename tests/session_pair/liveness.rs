@@ -259,6 +259,17 @@ fn an_idle_session_shuts_down() {
 }
 
 #[test]
+fn a_look_at_the_clock_for_keep_alive_ends_no_idle_session() {
+    let config = keep_alive(Config::server())
+        .keep_alive_while_idle(true)
+        .idle_timeout(30 * SECOND);
+    let mut peer = Solo::started(Role::Server, config);
+    peer.pass(10 * SECOND);
+    assert_eq!(peer.sent(), ["PING 2"]);
+    assert!(!peer.session.is_closing());
+}
+
+#[test]
 fn a_short_stream_between_two_looks_at_the_clock_restarts_the_idle_time() {
     let config = Config::server().idle_timeout(30 * SECOND);
     let mut peer = Solo::started(Role::Server, config);

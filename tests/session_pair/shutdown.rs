@@ -157,8 +157,38 @@ fn a_second_goaway_only_lowers_the_last_good_id() {
     peer.feed(go_away(1)).feed(go_away(3));
     assert!(peer.session.read(keys[1], 1).is_err(), "stays failed");
     assert_eq!(peer.session.read(keys[0], 1).unwrap(), Read::Blocked);
+    peer.events();
+    peer.feed(go_away(1));
+    assert!(peer.events().is_empty(), "nothing new");
     peer.feed(go_away(0));
     assert!(peer.session.read(keys[0], 1).unwrap_err().is_retryable());
+}
+
+#[test]
+fn who_opens_a_stream_in_vain_is_told_who_shuts_down() {
+    let mut peer = Solo::client();
+    peer.replied(1);
+    assert!(!peer.session.is_closing() && !peer.session.is_draining());
+    peer.session.shutdown();
+    assert!(peer.session.is_closing() && !peer.session.is_draining());
+    peer.sent();
+    peer.feed(Received::Ping(1));
+    assert!(peer.session.is_draining(), "its echo");
+    let error = peer.session.reserve_slot().unwrap_err();
+    assert!(error.is_retryable() && !error.is_remote(), "{error}");
+    assert!(error.to_string().contains("shutting down"), "{error}");
+
+    let mut peer = Solo::client();
+    peer.replied(1);
+    peer.feed(go_away(1));
+    assert!(peer.session.is_closing() && !peer.session.is_draining());
+    let error = peer.session.reserve_slot().unwrap_err();
+    assert!(error.is_retryable() && error.is_remote(), "{error}");
+    assert!(error.to_string().contains("GOAWAY"), "{error}");
+    // Ours changes nothing of that.
+    peer.session.shutdown();
+    let error = peer.session.reserve_slot().unwrap_err();
+    assert!(error.is_remote(), "{error}");
 }
 
 #[test]
