@@ -12,6 +12,7 @@
 )]
 
 mod cut_http;
+mod cut_raw;
 mod exchange;
 #[path = "../http_support/mod.rs"]
 mod http_support;
