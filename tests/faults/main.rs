@@ -16,6 +16,7 @@ mod cut_raw;
 mod exchange;
 #[path = "../http_support/mod.rs"]
 mod http_support;
+mod joins;
 mod pace;
 mod run;
 #[path = "../support/mod.rs"]
