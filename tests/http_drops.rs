@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 use http_support::*;
 use spdy::client::SendRequest;
 use spdy::{Body, Config};
-use support::PATIENCE;
+use support::{PATIENCE, Random};
 use tokio::runtime::Handle;
 use tokio::spawn;
 use tokio::task::yield_now;
@@ -28,39 +28,21 @@ use tokio::task::yield_now;
 const CONNECTIONS: u64 = 50;
 const REQUESTS: u64 = 200;
 
-/// SplitMix64: the same numbers in every run.
-#[derive(Clone, Debug)]
-struct Random(u64);
+fn size(random: &mut Random) -> usize {
+    let sizes = [0, 1, 100, 5_000, 20_000, 70_000, 150_000];
+    sizes[usize::try_from(random.below(7)).unwrap()]
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn size(&mut self) -> usize {
-        let sizes = [0, 1, 100, 5_000, 20_000, 70_000, 150_000];
-        sizes[usize::try_from(self.below(7)).unwrap()]
-    }
-
-    async fn pause(&mut self) {
-        for _ in 0..self.below(12) {
-            yield_now().await;
-        }
+async fn pause(random: &mut Random) {
+    for _ in 0..random.below(12) {
+        yield_now().await;
     }
 }
 
 /// A body that is counted while it lives, and fails at random.
 fn counted_body(census: &Census, random: &mut Random) -> AnyBody {
     let alive = census.enter();
-    let len = random.size();
+    let len = size(random);
     let fails = random.below(10) == 0;
     let mut sent = 0;
     let mut random = random.clone();
@@ -99,7 +81,7 @@ async fn read(mut body: Body, random: &mut Random) {
             Some(Err(_)) | None => return,
         }
         if random.below(3) == 0 {
-            random.pause().await;
+            pause(random).await;
         }
     }
 }
@@ -121,7 +103,7 @@ async fn serve(
         // An echo: the response depends on the request.
         _ => return Ok(Response::new(body.map_err(Into::into).boxed_unsync())),
     }
-    random.pause().await;
+    pause(&mut random).await;
     if random.below(10) == 0 {
         return Err("a failure on purpose".into());
     }
@@ -147,7 +129,7 @@ async fn one_request(mut send: SendRequest<AnyBody>, census: Census, mut random:
         let mut other = random.clone();
         let patience = std::pin::pin!(async move {
             for _ in 0..5 {
-                other.pause().await;
+                pause(&mut other).await;
             }
         });
         // Either is dropped where it stands.
@@ -202,7 +184,7 @@ async fn one_connection(census: Census, seed: u64) {
         let (send, census) = (send.clone(), census.clone());
         let seed = Random(random.next());
         requests.push(spawn(one_request(send, census, seed)));
-        random.pause().await;
+        pause(&mut random).await;
     }
     for request in requests {
         request.await.unwrap();

@@ -19,6 +19,29 @@ async fn an_idle_session_shuts_down_in_two_steps() {
     assert!(session.accept().await.unwrap().is_none());
 }
 
+/// In single bytes, GOAWAY takes 16 writes: the last of them is the last that the driver makes before it reads again.
+#[tokio::test(start_paused = true)]
+async fn the_end_is_flushed_also_after_the_last_write_of_a_round() {
+    let (io, wire) = pipe();
+    let pace = Pace {
+        piece: 1,
+        ..Pace::default()
+    };
+    let faults = Faults {
+        pace,
+        ..Faults::default()
+    };
+    let (session, connection) = Session::client(alone(io, faults).0, Config::client());
+    let mut peer = Peer::new(wire, Role::Server);
+    let driver = spawn(connection);
+    peer.expect_preface().await;
+    drop(session);
+    peer.expect(go_away(0, GoAwayStatus::OK)).await;
+    peer.expect_end().await;
+    peer.close();
+    outcome(driver).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_lets_streams_under_way_finish() {
     let (session, driver, mut peer) = ready_server(Config::server()).await;

@@ -16,6 +16,7 @@
 //!
 //! - [`pipe`]: [`Io`] is our end of the transport, [`Wire`] the control over it: capacity, blocked or failing
 //!   writes, piece-wise reads, the end after any number of bytes.
+//! - [`faulty`]: pieces, delays, rates and cuts around any transport; both ends of one die together.
 //! - [`frames`]: constructors of frames, for sending as well as for expecting.
 //! - [`peer`]: [`Peer`] speaks through the crate's own codec.
 //! - [`join`]: [`Joint`] polls only what was woken, so that a missed wakeup is a time-out that names the future.
@@ -29,10 +30,12 @@
     reason = "a failing test panics"
 )]
 
+mod faulty;
 mod frames;
 mod join;
 mod peer;
 mod pipe;
+mod random;
 mod trace;
 
 use std::future::Future;
@@ -43,10 +46,12 @@ use spdy::frame::Role;
 use spdy::headers::HeaderBlock;
 use spdy::stream::{Connection, Session};
 
+pub(crate) use self::faulty::{Cut, Faults, Faulty, Pace, Tap, Way, alone, link};
 pub(crate) use self::frames::*;
 pub(crate) use self::join::{Joint, Watched, watched};
 pub(crate) use self::peer::Peer;
 pub(crate) use self::pipe::{Io, Wire, pipe};
+pub(crate) use self::random::Random;
 
 /// How long a test waits for anything, in time of the runtime (at once if it is paused and nothing moves).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -71,6 +76,20 @@ pub(crate) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Runs `say` if the test panics before the guard is dropped: what was tried, where a test tries many things.
+#[must_use = "it says nothing once it is dropped"]
+pub(crate) fn on_failure(say: impl Fn()) -> impl Drop {
+    struct Guard<F: Fn()>(F);
+    impl<F: Fn()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                (self.0)();
+            }
+        }
+    }
+    Guard(say)
 }
 
 /// A session in the server role, its connection, and a client as its peer.

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Driver, Progress};
@@ -29,7 +28,8 @@ where
             let now = self.shared.now();
             match self.write_round(cx, now)? {
                 Progress::Blocked => {}
-                Progress::Made if self.output.has_remaining() => continue,
+                // Also if nothing remains: a round that has used up its writes has not flushed.
+                Progress::Made => continue,
                 _ if self.unflushed => {}
                 _ => return Poll::Ready(Ok(())),
             }
