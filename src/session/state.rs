@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn credit_is_wanted_where_the_peer_may_send_and_knows_the_stream() {
+        let wants: Vec<_> = ALL.into_iter().filter(|s| s.wants_credit()).collect();
+        let open = [
+            State::Sent,
+            State::SentFin,
+            State::Rcvd,
+            State::Open,
+            State::HalfLocal,
+        ];
+        assert_eq!(wants, open);
+    }
+
+    #[test]
     fn payload_is_judged_as_section_10_demands() {
         let expected = [
             Err(ResetStatus::INVALID_STREAM),

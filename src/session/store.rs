@@ -342,4 +342,21 @@ mod tests {
         assert_eq!(list.pop_front(&mut store), None);
         assert!(list.is_empty());
     }
+    #[test]
+    fn ids_are_spread_over_buckets_and_tags() {
+        use std::collections::HashSet;
+        use std::hash::BuildHasher;
+
+        let hasher = BuildHasherDefault::<IdHasher>::default();
+        let hashes: Vec<u64> = (0..10_000_u32)
+            .map(|i| hasher.hash_one(2 * i + 1))
+            .collect();
+        // The map takes the low bits for the place and the upper seven for the tag; 7,500 is chance.
+        let places: HashSet<_> = hashes.iter().map(|hash| hash & 0x3fff).collect();
+        let tags: HashSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
+        assert!(places.len() > 6000, "{} places", places.len());
+        assert_eq!(tags.len(), 128);
+        // Other keys work as well, if none uses them yet.
+        assert_ne!(hasher.hash_one([1_u8, 2]), hasher.hash_one([2_u8, 1]));
+    }
 }
