@@ -1,0 +1,33 @@
+//! Attacks on a whole connection, by a scripted peer against the real driver: what each may cost in memory at its
+//! peak, how it ends, and that nothing of it is left. SECURITY.md names these tests and has their formula.
+//!
+//! Allocations are counted for each thread, and each test has a runtime on its own: tests run side by side.
+#![cfg(all(feature = "server", feature = "client"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing test panics"
+)]
+
+#[path = "../http_support/mod.rs"]
+mod http_support;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod blocks;
+mod bound;
+mod control;
+mod line;
+mod victim;
+
+use bound::Limits;
+use line::Line;
+use spdy::Initiator;
+use spdy::frame::{GoAwayStatus, ResetStatus, Role};
+use support::*;
+use victim::{App, Victim, attack};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const BOTH: [Role; 2] = [Role::Server, Role::Client];
