@@ -21,7 +21,7 @@ use super::stats::Stats;
 use super::trace;
 use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Initiator, Result, Timeout};
-use crate::frame::{Frame, Received};
+use crate::frame::{Frame, Received, ReceivedBlock};
 use crate::session::Config;
 
 /// How much is read at once: by a connection that is busy, and by one that is not, which keeps its buffer.
@@ -450,11 +450,14 @@ where
 
     /// Decodes at most one batch and handles it under one lock.
     fn decode_batch(&mut self, now: Instant, new_bytes: bool) -> Result<Progress> {
-        let before = self.input.len();
+        let mut size = 0;
         let mut failure = None;
-        while self.received.len() < BATCH_FRAMES && before - self.input.len() < BATCH_BYTES {
+        while self.received.len() < BATCH_FRAMES && size < BATCH_BYTES {
             match self.decoder.decode(&mut self.input) {
-                Ok(Some(frame)) => self.received.push(frame),
+                Ok(Some(frame)) => {
+                    size += received_size(&frame);
+                    self.received.push(frame);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     failure = Some(error);
@@ -540,6 +543,17 @@ fn frame_size(frame: &Frame) -> usize {
         _ => 0,
     };
     crate::frame::FRAME_HEADER_LEN + payload
+}
+
+/// What a received frame holds, roughly. Header blocks count as they are now: few bytes of input make many of them.
+fn received_size(frame: &Received) -> usize {
+    let block = |block: &ReceivedBlock| block.as_ref().map_or(0, |block| block.plain().len());
+    match frame {
+        Received::Data(piece) => piece.payload.len(),
+        Received::SynStream(syn) => block(&syn.block),
+        Received::SynReply(headers) | Received::Headers(headers) => block(&headers.block),
+        _ => 0,
+    }
 }
 
 impl<T> Driver<T> {
