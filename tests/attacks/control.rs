@@ -5,16 +5,6 @@ use spdy::frame::SettingId;
 use crate::line::Flood;
 use crate::*;
 
-/// A control frame with its header.
-fn raw(kind: u32, len: u32, payload: &[u8]) -> Vec<u8> {
-    [
-        &(0x8003_0000 | kind).to_be_bytes()[..],
-        &len.to_be_bytes(),
-        payload,
-    ]
-    .concat()
-}
-
 const SETTINGS: u32 = 4;
 const UNKNOWN: u32 = 99;
 

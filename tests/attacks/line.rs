@@ -17,6 +17,9 @@ use crate::support::*;
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) replies: usize,
+    /// RST_STREAM with REFUSED_STREAM.
+    pub(crate) refused: usize,
+    /// Other RST_STREAMs.
     pub(crate) resets: Vec<(u32, ResetStatus)>,
     pub(crate) pings: usize,
     /// Bytes of DATA.
@@ -101,6 +104,9 @@ impl Line {
                 let status = crate::http_support::text(&reply.block, ":status");
                 seen.statuses.extend(status.map(str::to_owned));
             }
+            Frame::RstStream(reset) if reset.status == ResetStatus::REFUSED_STREAM => {
+                seen.refused += 1;
+            }
             Frame::RstStream(reset) => seen.resets.push((reset.id.get(), reset.status)),
             Frame::Ping(_) => seen.pings += 1,
             Frame::Data(data) => seen.data += data.payload.len(),
@@ -184,23 +190,49 @@ impl Line {
         self.drain().await;
     }
 
-    /// The session ends by this rule: GOAWAY tells the peer, the error the application.
+    /// The session ends by this rule: GOAWAY, which names the last stream that the application was given, tells the peer,
+    /// and the error the application.
     #[track_caller]
     pub(crate) fn ends(&mut self, last_good: u32, says: &'static str) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let last = self.ends_anywhere(says).await;
+            assert_eq!(last, last_good, "at {caller}");
+        }
+    }
+
+    /// As [`ends`](Self::ends), where the last stream depends on how far the application is.
+    #[track_caller]
+    pub(crate) fn ends_anywhere(&mut self, says: &'static str) -> impl Future<Output = u32> {
         let caller = std::panic::Location::caller();
         async move {
             while let Some(frame) = within("the end", self.peer.recv()).await {
                 self.note(frame);
             }
-            let status = GoAwayStatus::PROTOCOL_ERROR;
-            assert_eq!(self.seen.go_away, Some((last_good, status)), "at {caller}");
+            let Some((last, status)) = self.seen.go_away else {
+                panic!("at {caller}: no GOAWAY");
+            };
+            assert_eq!(status, GoAwayStatus::PROTOCOL_ERROR, "at {caller}");
             let error = within("the connection", &mut self.driver).await.unwrap();
             let error = error.expect_err("the connection ended well");
             assert!(error.to_string().contains(says), "at {caller}: {error}");
             assert_eq!(error.initiator(), Some(Initiator::Library), "at {caller}");
             assert_eq!(error.go_away_status(), Some(status), "at {caller}");
             self.outcome = Some(Err(error));
+            last
         }
+    }
+
+    /// The application gives the session up: while it reads nothing, nobody sees that the peer has left.
+    pub(crate) fn give_up(&self) {
+        if let Some(session) = &self.session {
+            session.abort(GoAwayStatus::OK);
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.driver.is_finished()
     }
 
     /// How the connection ends, once the peer has closed or the other side gives up.

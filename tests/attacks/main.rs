@@ -18,16 +18,30 @@ mod support;
 mod blocks;
 mod bound;
 mod control;
+mod data;
 mod line;
+mod slow;
+mod streams;
 mod victim;
+mod windows;
 
 use bound::Limits;
 use line::Line;
-use spdy::Initiator;
-use spdy::frame::{GoAwayStatus, ResetStatus, Role};
+use spdy::frame::{ResetStatus, Role};
 use support::*;
 use victim::{App, Victim, attack};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const BOTH: [Role; 2] = [Role::Server, Role::Client];
+
+/// A control frame as it is.
+fn raw(kind: u32, len: u32, payload: &[u8]) -> Vec<u8> {
+    let head = (0x8003_0000 | kind).to_be_bytes();
+    [&head[..], &len.to_be_bytes(), payload].concat()
+}
+
+/// WINDOW_UPDATE with any delta.
+fn raw_window_update(stream: u32, delta: u32) -> Vec<u8> {
+    raw(9, 8, &[stream.to_be_bytes(), delta.to_be_bytes()].concat())
+}
