@@ -15,6 +15,7 @@ mod http_support;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blame;
 mod blocks;
 mod bound;
 mod control;
