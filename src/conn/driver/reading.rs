@@ -29,11 +29,17 @@ where
 {
     /// Reads once, decodes, and hands a batch to the session.
     pub(super) fn read_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
-        if self.view.blocked || !self.view.wants_read {
+        let blocked = self.view.blocked;
+        if blocked || !self.view.wants_read {
             // Whether to read may have changed since the last section. Registered whatever the answer is: while the
-            // transport takes nothing, nobody else would see that the session has ended.
+            // transport takes nothing, nobody else would see that the session has ended. While it takes all, output is
+            // still waited for: every section takes that registration back.
             self.view.section(&self.shared, now, |state| {
-                state.park_reader(cx.waker());
+                if blocked {
+                    state.park_reader(cx.waker());
+                } else {
+                    state.park_sender(cx.waker());
+                }
             })?;
         }
         if !self.view.wants_read || self.at_eof {
