@@ -15,13 +15,16 @@ mod http_support;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod amahi;
 mod blame;
 mod blocks;
 mod bound;
 mod control;
 mod data;
+mod honest;
 mod line;
 mod slow;
+mod spdystream;
 mod streams;
 mod victim;
 mod windows;
