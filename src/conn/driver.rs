@@ -224,8 +224,10 @@ where
             }
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
-            self.view.blocked = write == Progress::Blocked;
-            let read = self.read_round(cx, now)?;
+            let blocked = write == Progress::Blocked;
+            // A transport that takes a little at a time is never blocked, and replies are stuck behind it all the same.
+            self.view.blocked = blocked || self.output.remaining() >= REFILL;
+            let read = self.read_round(cx, now, blocked)?;
             if read != Progress::Made {
                 self.end_if_broken(now)?;
             }

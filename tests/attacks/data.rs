@@ -72,7 +72,7 @@ fn single_bytes_that_are_read_go_on_for_ever() {
             let id = open(line).await;
             let flood = line
                 .flood(500_000, |peer, _, out| {
-                    out.extend(peer.encode(data(id, "x")))
+                    out.extend(peer.encode(data(id, "x")));
                 })
                 .await;
             assert_eq!(flood, Flood::Taken);
@@ -97,7 +97,7 @@ fn single_bytes_that_nobody_reads_are_bounded_by_the_window() {
                     let id = open(line).await;
                     let flood = line
                         .flood(100_001, |peer, _, out| {
-                            out.extend(peer.encode(data(id, "x")))
+                            out.extend(peer.encode(data(id, "x")));
                         })
                         .await;
                     assert_eq!(flood, Flood::Taken);
@@ -131,7 +131,7 @@ fn a_few_bytes_on_every_stream_are_bounded_by_the_connection_window() {
                 assert_eq!(flood, Flood::Taken);
                 // All that the window of 4 MiB allows, spread evenly.
                 let flood = line
-                    .flood(4 * MIB as u32 / 100, |peer, n, out| {
+                    .flood((4 << 20) / 100, |peer, n, out| {
                         out.extend(peer.encode(data(first + 2 * (n % 200), [7; 100])));
                     })
                     .await;

@@ -137,7 +137,7 @@ fn the_last_stream_id_is_served_and_a_lower_one_ends_the_session() {
 fn streams_that_are_opened_and_never_finished_stop_at_the_limit() {
     let never = App::http(|request| async move {
         if request.method() != http::Method::GET {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         http::Response::new(full("hello"))
     });
@@ -183,7 +183,7 @@ fn streams_are_refused_without_end_while_the_refusals_are_read() {
             let first = line.id(0);
             let flood = line
                 .flood(50_000, |peer, n, out| {
-                    out.extend(peer.encode(get(first + 2 * n)))
+                    out.extend(peer.encode(get(first + 2 * n)));
                 })
                 .await;
             assert_eq!(flood, Flood::Taken);
@@ -213,7 +213,7 @@ fn streams_are_taken_no_more_while_the_refusals_are_not_read() {
                 let first = line.id(0);
                 let flood = line
                     .flood(50_000, |peer, n, out| {
-                        out.extend(peer.encode(get(first + 2 * n)))
+                        out.extend(peer.encode(get(first + 2 * n)));
                     })
                     .await;
                 // The pipe, a read buffer, and the frames for 200 streams and 64 refusals.
@@ -221,6 +221,37 @@ fn streams_are_taken_no_more_while_the_refusals_are_not_read() {
                     matches!(flood, Flood::Stalled(n) if n < 20_000),
                     "{flood:?}"
                 );
+            },
+        );
+    }
+}
+
+/// A transport that takes a byte at a time is never blocked, and yet far behind.
+#[test]
+fn refusals_that_leave_byte_by_byte_are_bounded_too() {
+    for role in BOTH {
+        let mut limits = Limits::of(role);
+        limits.max_concurrent_streams = 1;
+        let victim = Victim::new(limits, App::Sleep);
+        attack(
+            "SYN_STREAM, a byte taken at a time",
+            &victim,
+            1,
+            async |line: &mut Line| {
+                line.peer.wire().set_out_piece(1);
+                for n in 0..400 {
+                    let mut bytes = Vec::new();
+                    for id in 100 * n..100 * (n + 1) {
+                        let id = line.id(id);
+                        bytes.extend(line.peer.encode(get(id)));
+                    }
+                    line.peer.send_raw(&bytes).await;
+                    line.drain().await;
+                }
+                line.peer.wire().set_out_piece(usize::MAX);
+                settle().await;
+                line.drain().await;
+                assert_eq!(line.seen.refused, 40_000 - 1);
             },
         );
     }

@@ -216,7 +216,7 @@ async fn ask(line: &mut Line, streams: u32) {
     let first = line.id(0);
     let flood = line
         .flood(streams, |peer, n, out| {
-            out.extend(peer.encode(get(first + 2 * n)))
+            out.extend(peer.encode(get(first + 2 * n)));
         })
         .await;
     assert_eq!(flood, Flood::Taken);

@@ -27,9 +27,13 @@ impl<T> Driver<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    /// Reads once, decodes, and hands a batch to the session.
-    pub(super) fn read_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
-        let blocked = self.view.blocked;
+    /// Reads once, decodes, and hands a batch to the session. `blocked` says that the transport takes nothing.
+    pub(super) fn read_round(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        blocked: bool,
+    ) -> Result<Progress> {
         if blocked || !self.view.wants_read {
             // Whether to read may have changed since the last section. Registered whatever the answer is: while the
             // transport takes nothing, nobody else would see that the session has ended. While it takes all, output is
