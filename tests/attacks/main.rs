@@ -19,6 +19,7 @@ mod amahi;
 mod blame;
 mod blocks;
 mod bound;
+mod client;
 mod control;
 mod data;
 mod honest;
