@@ -75,14 +75,15 @@ impl Limits {
         let list = self.max_header_list_size as usize;
         let (unread_stream, unread_connection) = self.unread();
 
-        let reading = 2 * (64 + 8) * KIB + 64 * KIB;
+        // Two read buffers, what is kept of batches, a batch of header blocks, and what reads them.
+        let reading = (2 * (64 + 8) + 64 + 256) * KIB + 4 * list;
         let writing = 2 * (256 + 64) * KIB;
-        let headers = 256 * KIB + 4 * list;
         let compressor = match self.compression {
             HeaderCompression::Off => 0,
             _ => 384 * KIB,
         };
-        let fixed = reading + writing + headers + compressor + 64 * KIB;
+        let queues = 128 * KIB;
+        let fixed = reading + writing + compressor + queues;
 
         let record = 4 * KIB;
         let lists = 5 * list + 256 * self.max_header_values;
@@ -102,4 +103,22 @@ fn the_defaults_are_those_of_the_crate() {
         let ours = format!("{:?}", Limits::of(role).config());
         assert_eq!(ours, format!("{:?}", Config::for_role(role)));
     }
+}
+
+#[test]
+fn the_security_page_has_these_numbers() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for streams in [0, 1, 10, 200, 400] {
+        let [server, client] = crate::BOTH.map(|role| Limits::of(role).bound(streams) / KIB);
+        let row = format!("| {streams} | {server} KiB | {client} KiB |");
+        assert!(page.contains(&row), "not in SECURITY.md: {row}");
+    }
+    // The recommended options.
+    let mut public = Limits::of(Role::Server);
+    public.max_concurrent_streams = 100;
+    public.stream_window = 64 << 10;
+    public.connection_window = 1 << 20;
+    let most = format!("at most {} MiB", public.bound(100).div_ceil(MIB));
+    assert!(page.contains(&most), "not in SECURITY.md: {most}");
 }
