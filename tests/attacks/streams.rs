@@ -178,18 +178,21 @@ fn streams_that_are_opened_and_never_finished_stop_at_the_limit() {
 
 #[test]
 fn streams_are_refused_without_end_while_the_refusals_are_read() {
-    for victim in Victim::both(&App::Sleep) {
-        attack("50,000 refused", &victim, 200, async |line: &mut Line| {
+    for role in BOTH {
+        let mut limits = Limits::of(role);
+        limits.max_concurrent_streams = 1;
+        let victim = Victim::new(limits, App::Sleep);
+        attack("150,000 refused", &victim, 1, async |line: &mut Line| {
             let first = line.id(0);
             let flood = line
-                .flood(50_000, |peer, n, out| {
+                .flood(150_000, |peer, n, out| {
                     out.extend(peer.encode(get(first + 2 * n)));
                 })
                 .await;
             assert_eq!(flood, Flood::Taken);
             settle().await;
             line.drain().await;
-            assert_eq!(line.seen.refused, 50_000 - 200);
+            assert_eq!(line.seen.refused, 150_000 - 1);
         });
     }
 }
