@@ -278,6 +278,32 @@ fn answers_to_a_peer_that_stops_reading_are_bounded() {
     }
 }
 
+/// The bound leaves room for what the peer sends as well; here our own side is held against its own part.
+#[test]
+fn output_that_waits_is_bounded_on_one_stream_and_on_all() {
+    for (streams, allowed) in [(1, MIB), (400, 4 * MIB + 400 * 38 * KIB + MIB)] {
+        let mut limits = Limits::of(Role::Server);
+        limits.max_concurrent_streams = streams;
+        limits.compression = spdy::HeaderCompression::Off;
+        let victim = Victim::new(limits, App::Write(64 * MIB));
+        let name = format!("answers on {streams} streams, nothing read");
+        let peak = attack(&name, &victim, streams as usize, async |line: &mut Line| {
+            line.peer.wire().set_out_capacity(0);
+            line.peer.send(window_update(0, 0x7000_0000)).await;
+            let settings = settings().set(spdy::frame::SettingId::InitialWindowSize, 0x7000_0000);
+            line.peer.send(settings).await;
+            let first = line.id(0);
+            for n in 0..streams {
+                line.peer.send(get(first + 2 * n)).await;
+            }
+            for _ in 0..20 {
+                settle().await;
+            }
+        });
+        assert!(peak <= allowed, "{streams} streams: {peak} of {allowed}");
+    }
+}
+
 #[test]
 fn the_write_timeout_ends_a_session_whose_peer_stops_reading() {
     for victim in writers() {
