@@ -55,7 +55,7 @@ fn empty_data_below_the_allowed_rate_goes_on_for_ever() {
             async |line: &mut Line| {
                 let id = open(line).await;
                 let frame = empty(id);
-                for _ in 0..40_000 {
+                for _ in 0..20_000 {
                     line.peer.send_raw(&frame).await;
                     tokio::time::advance(Duration::from_micros(16_667)).await;
                 }
@@ -71,7 +71,7 @@ fn single_bytes_that_are_read_go_on_for_ever() {
         attack("single bytes, read", &victim, 2, async |line: &mut Line| {
             let id = open(line).await;
             let flood = line
-                .flood(500_000, |peer, _, out| {
+                .flood(200_000, |peer, _, out| {
                     out.extend(peer.encode(data(id, "x")));
                 })
                 .await;
@@ -248,7 +248,7 @@ fn empty_headers_cost_nothing() {
             let id = open(line).await;
             let frame = raw(8, 4, &id.to_be_bytes());
             let flood = line
-                .flood(200_000, |_, _, out| out.extend_from_slice(&frame))
+                .flood(50_000, |_, _, out| out.extend_from_slice(&frame))
                 .await;
             assert_eq!(flood, Flood::Taken);
             line.goes_on().await;

@@ -50,7 +50,7 @@ fn a_rapid_reset_ends_the_session_by_its_budget() {
 fn resets_below_the_allowed_rate_go_on_for_ever() {
     for victim in victims() {
         attack("90 resets a second", &victim, 1, async |line: &mut Line| {
-            for _ in 0..5_000 {
+            for _ in 0..3_000 {
                 let id = line.fresh();
                 let mut bytes = Vec::new();
                 reset_pair(&mut line.peer, id, &mut bytes);

@@ -156,7 +156,7 @@ fn window_updates_without_end_are_harmless() {
             for id in [0, id, id + 2000] {
                 let frame = raw_window_update(id, 1);
                 let flood = line
-                    .flood(200_000, |_, _, out| out.extend_from_slice(&frame))
+                    .flood(50_000, |_, _, out| out.extend_from_slice(&frame))
                     .await;
                 assert_eq!(flood, Flood::Taken);
             }
