@@ -111,3 +111,8 @@ pub use self::session::{Config, FlowControl, Overflow};
 #[cfg(all(doctest, feature = "auto", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 pub struct ReadmeDoctests;
+
+/// The snippet of SECURITY.md, compiled.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../SECURITY.md")]
+pub struct SecurityDoctests;

@@ -140,6 +140,15 @@ impl Decoder {
         matches!(self.state, State::Header)
     }
 
+    /// The frame whose header block is under way: what an error in there belongs to.
+    #[allow(dead_code, reason = "used by the driver above the core")]
+    pub(crate) fn block_under_way(&self) -> Option<(&'static str, StreamId)> {
+        match &self.state {
+            State::Block { head, .. } => Some(head.name()),
+            _ => None,
+        }
+    }
+
     fn step(&mut self, buf: &mut BytesMut) -> StepResult {
         match &mut self.state {
             State::Header => self.header(buf),

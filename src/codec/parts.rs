@@ -28,6 +28,17 @@ pub(super) enum BlockHead {
 }
 
 impl BlockHead {
+    /// The name of the frame and its stream.
+    #[allow(dead_code, reason = "used by the driver above the core")]
+    pub(super) fn name(&self) -> (&'static str, StreamId) {
+        let (kind, id) = match self {
+            Self::SynStream { id, .. } => (Type::SynStream, id),
+            Self::SynReply { id, .. } => (Type::SynReply, id),
+            Self::Headers { id, .. } => (Type::Headers, id),
+        };
+        (kind.name(), *id)
+    }
+
     /// The frame, once its block is there.
     pub(super) fn with(self, block: ReceivedBlock) -> Received {
         match self {

@@ -1,6 +1,7 @@
 //! The task of a connection: reads, decodes, encodes and writes in batches; waits for no stream.
 
 mod closing;
+mod reading;
 mod view;
 
 use std::io;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::{poll_read_buf, poll_write_buf};
+use tokio_util::io::poll_write_buf;
 use tracing::Span;
 
 use self::view::View;
@@ -24,17 +25,12 @@ use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::{Frame, Received};
 use crate::session::Config;
 
-/// How much is read at once: by a connection that is busy, and by one that is not, which keeps its buffer.
-const READ_LARGE: usize = 64 * 1024;
-const READ_SMALL: usize = 8 * 1024;
-
 /// How much one poll reads before it lets the readers run. Their buffers come back while they are still in the
 /// cache: reading on instead costs page faults, as the allocator gives what piles up back to the system.
-const READ_PER_POLL: usize = READ_LARGE;
+const READ_PER_POLL: usize = reading::READ_LARGE;
 
-/// How many frames, or how many decoded bytes, are handled under one lock.
+/// How many frames are handled under one lock.
 const BATCH_FRAMES: usize = 256;
-const BATCH_BYTES: usize = 256 * 1024;
 
 /// The output is filled up to this, and refilled below `REFILL`.
 const OUT_FULL: usize = 256 * 1024;
@@ -45,9 +41,6 @@ const ROUNDS: usize = 16;
 
 /// How many writes one round makes before it reads again.
 const WRITES: usize = 4;
-
-/// How many bytes are read after writing has failed: the peer may have said why it closed.
-const LAST_WORDS: usize = 1 << 20;
 
 /// Where the driver is in the life of the transport.
 #[derive(Debug)]
@@ -138,7 +131,7 @@ where
             decoder: Decoder::new(config.version(), config.decoder_limits()),
             encoder: Encoder::new(config.version(), config.compression()),
             input: BytesMut::new(),
-            read_size: READ_SMALL,
+            read_size: reading::READ_SMALL,
             output,
             stats: Stats::default(),
             span,
@@ -231,8 +224,10 @@ where
             }
             let now = self.shared.now();
             let write = self.write_round(cx, now)?;
-            self.view.blocked = write == Progress::Blocked;
-            let read = self.read_round(cx, now)?;
+            let blocked = write == Progress::Blocked;
+            // A transport that takes a little at a time is never blocked, and replies are stuck behind it all the same.
+            self.view.blocked = blocked || self.output.remaining() >= REFILL;
+            let read = self.read_round(cx, now, blocked)?;
             if read != Progress::Made {
                 self.end_if_broken(now)?;
             }
@@ -384,105 +379,6 @@ where
             self.encoder.encode(&frame, &mut self.output);
         }
         Ok(())
-    }
-
-    /// Reads once, decodes, and hands a batch to the session.
-    fn read_round(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Progress> {
-        if self.view.blocked || !self.view.wants_read {
-            // Whether to read may have changed since the last section. Registered whatever the answer is: while the
-            // transport takes nothing, nobody else would see that the session has ended.
-            self.view.section(&self.shared, now, |state| {
-                state.park_reader(cx.waker());
-            })?;
-        }
-        if !self.view.wants_read || self.at_eof {
-            return Ok(Progress::Idle);
-        }
-        // What is left of the last read comes first: a batch may have ended before its end.
-        let mut progress = self.decode_batch(now, false)?;
-        if progress == Progress::Made {
-            return Ok(progress);
-        }
-        // Never more than the size in all: a buffer that its readers have given back is used again.
-        let room = self.read_size.saturating_sub(self.input.len());
-        self.input.reserve(room.max(READ_SMALL));
-        match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(Progress::Blocked),
-            Poll::Ready(Ok(0)) => {
-                self.at_eof = true;
-                self.end_if_broken(now)?;
-                let mid_frame = !self.decoder.is_at_boundary() || !self.input.is_empty();
-                self.view.section(&self.shared, now, |state| {
-                    state.session.handle_eof(mid_frame);
-                })?;
-                return Ok(Progress::Made);
-            }
-            Poll::Ready(Ok(n)) => {
-                self.stats.reads += 1;
-                self.stats.bytes_read += n as u64;
-                progress = Progress::Made;
-                self.read_now += n;
-                if n >= READ_SMALL {
-                    self.read_size = READ_LARGE;
-                } else if n < READ_SMALL / 2 {
-                    self.read_size = READ_SMALL;
-                }
-                self.decode_batch(now, true)?;
-                if let Some(broken) = &mut self.broken {
-                    broken.read += n;
-                    if broken.read > LAST_WORDS {
-                        self.end_if_broken(now)?;
-                    }
-                }
-            }
-            Poll::Ready(Err(error)) => {
-                let error = Error::io("reading from the transport", error);
-                // Why the peer has ended TLS tells more than that nothing could be written then.
-                if !error.is_tls() {
-                    self.end_if_broken(now)?;
-                }
-                self.give_up(error, now)?;
-                return Ok(Progress::Made);
-            }
-        }
-        Ok(progress)
-    }
-
-    /// Decodes at most one batch and handles it under one lock.
-    fn decode_batch(&mut self, now: Instant, new_bytes: bool) -> Result<Progress> {
-        let before = self.input.len();
-        let mut failure = None;
-        while self.received.len() < BATCH_FRAMES && before - self.input.len() < BATCH_BYTES {
-            match self.decoder.decode(&mut self.input) {
-                Ok(Some(frame)) => self.received.push(frame),
-                Ok(None) => break,
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        if self.received.is_empty() && failure.is_none() && !new_bytes {
-            return Ok(Progress::Idle);
-        }
-        self.stats.note_received(&self.received);
-        if trace::is_enabled() {
-            self.received.iter().for_each(trace::received);
-        }
-        let (received, stats) = (&mut self.received, self.stats);
-        self.view.section(&self.shared, now, |state| {
-            state.stats = stats;
-            if new_bytes {
-                state.session.handle_read(now);
-            }
-            for frame in received.drain(..) {
-                state.session.handle_frame(frame, now);
-            }
-            if let Some(error) = failure {
-                state.session.fail(error.into());
-            }
-        })?;
-        Ok(Progress::Made)
     }
 
     /// Nothing can be written any more. The session learns it once everything was read that the peer has sent: its

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::frame::{Frame, HeaderFrame, Received, ReceivedBlock, SynStream};
+use crate::codec::DecodeError;
+use crate::error::Error;
+use crate::frame::{Frame, HeaderFrame, Received, ReceivedBlock, StreamId, SynStream};
 use crate::headers::HeaderBlock;
 
 /// The target of the events, so that they can be filtered: `RUST_LOG=spdy::frames=debug`.
@@ -19,6 +21,26 @@ pub(crate) fn sent(frame: &Frame) {
 
 pub(crate) fn received(frame: &Received) {
     tracing::debug!(target: TARGET, frame = %Got(frame), "received");
+}
+
+/// What cannot be decoded; the error names the frame, unless it is in the header block of this one.
+pub(crate) fn refused(block_of: Option<(&str, StreamId)>, error: &DecodeError) {
+    match block_of {
+        Some((frame, id)) => {
+            tracing::debug!(target: TARGET, frame = %format_args!("{frame} id={id}"), %error, "refused");
+        }
+        None => tracing::debug!(target: TARGET, %error, "refused"),
+    }
+}
+
+/// A received frame as it is logged.
+pub(crate) fn text(frame: &Received) -> String {
+    Got(frame).to_string()
+}
+
+/// The frame that has ended the session.
+pub(crate) fn culprit(frame: &str, error: &Error) {
+    tracing::debug!(target: TARGET, frame = %frame, %error, "the session ends");
 }
 
 struct Sent<'a>(&'a Frame);
@@ -65,11 +87,7 @@ impl fmt::Display for Got<'_> {
             Received::GoAway(go_away) => write!(f, "{go_away}"),
             Received::WindowUpdate(update) => write!(f, "{update}"),
             Received::Data(piece) => {
-                write!(
-                    f,
-                    "DATA id={}",
-                    piece.id.map_or(0, crate::frame::StreamId::get)
-                )?;
+                write!(f, "DATA id={}", piece.id.map_or(0, StreamId::get))?;
                 if let Some(len) = piece.frame_len {
                     write!(f, " len={len}")?;
                 }

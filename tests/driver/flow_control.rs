@@ -92,3 +92,19 @@ async fn lenient_flow_control_tolerates_a_peer_that_overruns_our_windows() {
     peer.expect(rst(1, ResetStatus::FLOW_CONTROL_ERROR)).await;
     assert!(!driver.is_finished());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_goes_out_while_an_unread_stream_stops_the_reading() {
+    let (session, _driver, mut peer) = off(Overflow::Pause).await;
+    let _unread = accepted(&session, &mut peer, 1).await;
+    let mut other = accepted(&session, &mut peer, 3).await;
+    peer.send(data(1, vec![7; 100_000])).await;
+    settle().await;
+    peer.send(ping(1)).await;
+    settle().await;
+    assert!(peer.wire().unread_in() > 0, "nothing is read");
+    for _ in 0..3 {
+        other.write_all(b"still here").await.unwrap();
+        peer.expect_data(3, 10).await;
+    }
+}

@@ -17,6 +17,8 @@ struct Channel {
     capacity: usize,
     /// How many bytes a read gives at most.
     piece: usize,
+    /// How many bytes a write takes at most.
+    write_piece: usize,
     /// How many bytes may still be read before `end` happens.
     left: usize,
     /// No more will be written.
@@ -39,6 +41,7 @@ impl Channel {
             bytes: BytesMut::new(),
             capacity: usize::MAX,
             piece: usize::MAX,
+            write_piece: usize::MAX,
             left: usize::MAX,
             shut: false,
             read_error: None,
@@ -107,6 +110,7 @@ impl Channel {
             self.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        room = room.min(self.write_piece);
         let mut taken = 0;
         for buf in bufs {
             let n = buf.len().min(room);
@@ -242,6 +246,11 @@ impl Wire {
     /// Our writes block once this many bytes were not read by the peer; 0 blocks them at once.
     pub(crate) fn set_out_capacity(&self, bytes: usize) {
         self.output(|channel| channel.capacity = bytes);
+    }
+
+    /// Our writes take at most this many bytes each, and are never blocked by it.
+    pub(crate) fn set_out_piece(&self, bytes: usize) {
+        self.output(|channel| channel.write_piece = bytes);
     }
 
     /// The peer's writes block once this many bytes were not read by us.

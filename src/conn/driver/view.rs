@@ -11,7 +11,7 @@ use crate::error::Result;
 pub(super) struct View {
     /// Whether no stream is there.
     pub(super) unused: bool,
-    /// Whether the transport took nothing in the end.
+    /// Whether output is stuck.
     pub(super) blocked: bool,
     pub(super) wants_read: bool,
     pub(super) finished: bool,
