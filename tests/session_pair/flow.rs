@@ -452,18 +452,73 @@ fn a_waiting_writer_is_woken_by_credit_settings_or_the_end() {
 fn a_flush_ends_when_the_last_byte_uses_up_the_window() {
     let (mut peer, key) = uploader();
     peer.write(key, 64 * KIB);
-    assert!(!peer.session.poll_flushed(key).unwrap());
-    peer.sent();
-    assert_eq!(
-        peer.events(),
-        [Event::Wake {
+    let mut flushed = peer.session.poll_flushed(key).unwrap();
+    // Half of the queue is what writers are woken at.
+    for woken in [0, 1, 1, 1] {
+        assert!(!flushed);
+        assert!(peer.session.poll_frame(peer.now).is_some());
+        let wake = Event::Wake {
             key,
             read: false,
             write: true,
-            reply: false
-        }]
+            reply: false,
+        };
+        assert_eq!(peer.events(), vec![wake; woken]);
+        // As a task does that was woken, and no other.
+        if woken > 0 {
+            flushed = peer.session.poll_flushed(key).unwrap();
+        }
+    }
+    assert!(flushed);
+}
+
+#[test]
+fn a_writer_sleeps_while_the_window_is_used_up() {
+    let (mut peer, key) = uploader();
+    peer.write(key, 64 * KIB);
+    assert_eq!(peer.session.poll_capacity(key).unwrap(), 0);
+    peer.sent();
+    assert_eq!(
+        peer.events().len(),
+        1,
+        "room, before the window was used up"
     );
+    assert_eq!(peer.session.poll_capacity(key).unwrap(), 0);
+    assert!(peer.sent().is_empty() && peer.events().is_empty());
+    peer.feed(credit(0, 100));
+    assert!(
+        peer.events().is_empty(),
+        "the window of the stream is still used up"
+    );
+    peer.feed(credit(1, 100));
+    assert_eq!(peer.events().len(), 1);
+}
+
+#[test]
+fn all_is_finished_when_fin_was_emitted_whatever_comes_behind_it() {
+    let (mut peer, key) = uploader();
+    assert!(!peer.session.poll_finished(key).unwrap());
+    peer.write(key, 100 * KIB);
+    peer.session.finish(key).unwrap();
+    peer.sent();
+    assert!(!peer.session.poll_finished(key).unwrap(), "the window");
+    peer.feed(credit(1, 100_000)).feed(credit(0, 100_000));
+    assert!(peer.sent().last().unwrap().ends_with("FIN"));
+    assert!(peer.session.poll_finished(key).unwrap());
+    peer.feed(rst(1, ResetStatus::CANCEL));
+    assert!(peer.session.poll_finished(key).unwrap());
     assert!(peer.session.poll_flushed(key).unwrap());
+}
+
+#[test]
+fn the_pool_counts_what_was_queued_in_several_writes() {
+    let (mut peer, key) = uploader();
+    for queued in [10, 20, 30, 40] {
+        peer.write(key, 10 * KIB);
+        peer.session.assert_invariants();
+        let beyond = (queued * KIB).saturating_sub(16 * KIB);
+        assert_eq!(peer.session.send_ledger().1, beyond);
+    }
 }
 
 #[test]

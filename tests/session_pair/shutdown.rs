@@ -328,6 +328,16 @@ fn failure() -> Error {
 }
 
 #[test]
+fn a_session_is_finished_when_it_is_over_and_all_was_sent() {
+    let mut peer = Solo::server();
+    assert!(!peer.session.is_finished(), "in use");
+    peer.session.abort(GoAwayStatus::INTERNAL_ERROR, "");
+    assert!(peer.session.is_over() && !peer.session.is_finished());
+    assert_eq!(peer.sent(), ["GOAWAY 0 INTERNAL_ERROR"]);
+    assert!(peer.session.is_finished());
+}
+
+#[test]
 fn a_dead_transport_leaves_nothing_to_send() {
     let mut peer = Solo::server();
     let key = peer.accepted(1, true);
