@@ -1,6 +1,6 @@
 //! What the session knows of its streams: counts, limits in force, and who has caused what.
 
-use spdy::frame::{Frame, MAX_WINDOW, Priority, ResetStatus, Role, SettingId};
+use spdy::frame::{Frame, MAX_WINDOW, Priority, Received, ResetStatus, Role, SettingId};
 use spdy::session::{OpenOptions, Read};
 use spdy::{Config, FlowControl};
 
@@ -184,4 +184,74 @@ fn the_options_of_a_stream_are_in_its_syn_stream() {
     assert_eq!(syn.associated, Some(id(1)));
     assert_eq!(syn.priority, Priority::new(6));
     assert!(syn.unidirectional && syn.fin);
+}
+
+#[test]
+fn reading_is_open_while_anything_is_there_or_may_come() {
+    let fed = |frames: Vec<Received>| {
+        let mut peer = Solo::server();
+        let key = peer.accepted(1, false);
+        for frame in frames {
+            peer.feed(frame);
+        }
+        (peer, key)
+    };
+    let (peer, key) = fed(vec![]);
+    assert!(peer.session.is_read_open(key));
+    let (mut peer, key) = fed(vec![data(1, 5, true)]);
+    assert!(peer.session.is_read_open(key), "bytes");
+    peer.read_all(key).unwrap();
+    assert!(!peer.session.is_read_open(key));
+    peer.session.reset(key, ResetStatus::CANCEL);
+    assert!(!peer.session.is_read_open(key), "an error behind the end");
+    peer.drop_stream(key);
+    assert!(!peer.session.is_read_open(key), "gone");
+    let (mut peer, key) = fed(vec![headers(1, true)]);
+    assert!(peer.session.is_read_open(key), "trailers");
+    peer.session.take_headers(key).unwrap();
+    assert!(!peer.session.is_read_open(key));
+    let (peer, key) = fed(vec![rst(1, ResetStatus::CANCEL)]);
+    assert!(peer.session.is_read_open(key), "the error waits to be read");
+}
+
+#[test]
+fn sending_is_finished_once_the_application_has_said_so() {
+    let mut peer = Solo::server();
+    let keys = [1, 3, 5].map(|stream| peer.accepted(stream, false));
+    for key in keys {
+        assert!(!peer.session.is_finished_sending(key));
+    }
+    peer.session.reply(keys[0], response(), true).unwrap();
+    peer.session.reply(keys[1], response(), false).unwrap();
+    peer.session.finish(keys[1]).unwrap();
+    peer.session.reset(keys[2], ResetStatus::CANCEL);
+    for key in keys {
+        assert!(peer.session.is_finished_sending(key));
+        peer.drop_stream(key);
+    }
+    peer.sent();
+    assert!(peer.session.is_finished_sending(keys[2]), "gone");
+}
+
+#[test]
+fn header_lists_are_sent_up_to_the_limit_and_64_may_be_queued() {
+    let limit = u32::try_from(response().list_size()).unwrap();
+    for (limit, sent) in [(limit, true), (limit - 1, false)] {
+        let config = Config::server().max_send_header_list_size(limit);
+        let mut peer = Solo::started(Role::Server, config);
+        let key = peer.accepted(1, false);
+        let result = peer.session.reply(key, response(), false);
+        assert_eq!(result.is_ok(), sent, "{result:?}");
+    }
+    let mut peer = Solo::server();
+    let key = peer.accepted(1, false);
+    peer.session.reply(key, response(), false).unwrap();
+    for _ in 0..64 {
+        peer.session.send_headers(key, response(), false).unwrap();
+    }
+    let error = peer.session.send_headers(key, response(), false);
+    assert!(error.unwrap_err().is_user());
+    assert_eq!(peer.sent().len(), 1 + 64);
+    peer.session.send_headers(key, response(), true).unwrap();
+    assert_eq!(peer.sent(), ["HEADERS 1 FIN"]);
 }
