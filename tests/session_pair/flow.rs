@@ -124,10 +124,13 @@ fn settings_that_lift_a_stream_window_above_the_maximum_reset_only_that_stream()
 #[test]
 fn the_largest_window_may_be_announced() {
     let mut peer = Solo::client();
+    let before = peer.replied(1);
     peer.feed(setting(SettingId::InitialWindowSize, 0x7fff_ffff));
-    let key = peer.replied(1);
-    let window = peer.session.inspect(key).unwrap().send_window;
-    assert_eq!(window, 0x7fff_ffff);
+    let behind = peer.replied(3);
+    for key in [before, behind] {
+        let window = peer.session.inspect(key).unwrap().send_window;
+        assert_eq!(window, 0x7fff_ffff);
+    }
 }
 
 #[test]
