@@ -1,23 +1,37 @@
-use crate::fuzz_support::TARGETS;
-use proptest::prelude::*;
+//! Random inputs: shallower than what the fuzzer finds, and always run.
 
-/// Finds it by its name.
-pub(crate) fn target(name: &str) -> fn(&[u8]) {
-    TARGETS.iter().find(|(other, _)| *other == name).unwrap().1
+use std::fmt;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+
+use crate::target;
+
+/// Shown as hex digits, which `xxd -r -p` turns into a file for `fuzz/regressions`.
+struct Input(Vec<u8>);
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
-fn check(name: &str, cases: u32, most: usize) {
+/// Runs a target on inputs of up to `most` bytes; PROPTEST_CASES asks for more of them.
+fn holds(name: &str, cases: u32, most: usize) {
     let target = target(name);
+    let default = ProptestConfig::default();
     let config = ProptestConfig {
-        cases,
+        cases: default.cases.max(cases),
+        // What is found becomes a file in `fuzz/regressions`.
         failure_persistence: None,
-        ..ProptestConfig::default()
+        max_shrink_iters: 2_000,
+        ..default
     };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let input = proptest::collection::vec(any::<u8>(), 0..most);
-    let result = runner.run(&input, |input| {
+    let inputs = vec(any::<u8>(), 0..most).prop_map(Input);
+    let result = TestRunner::new(config).run(&inputs, |Input(input)| {
         target(&input);
-        Ok(())
+        Ok::<(), TestCaseError>(())
     });
     if let Err(error) = result {
         panic!("{name}: {error}");
@@ -25,22 +39,26 @@ fn check(name: &str, cases: u32, most: usize) {
 }
 
 #[test]
-fn decode() {
-    check("decode", 2000, 600);
+fn decoding_does_not_depend_on_the_cuts_and_keeps_the_limits() {
+    holds("decode", 3_000, 800);
 }
+
 #[test]
-fn header_block() {
-    check("header_block", 2000, 600);
+fn header_blocks_are_what_zlib_makes_of_them() {
+    holds("header_block", 2_000, 600);
 }
+
 #[test]
-fn session_ops() {
-    check("session_ops", 2000, 1500);
+fn sessions_keep_the_ledger() {
+    holds("session_ops", 2_000, 1_500);
 }
+
 #[test]
-fn server() {
-    check("server", 2000, 600);
+fn a_server_survives_a_hostile_client_and_leaves_nothing() {
+    holds("server", 2_000, 800);
 }
+
 #[test]
-fn client() {
-    check("client", 2000, 600);
+fn a_client_survives_a_hostile_server_and_leaves_nothing() {
+    holds("client", 2_000, 800);
 }
