@@ -65,7 +65,7 @@ fn extra(draw: &mut Draw<'_>, pairs: &mut Vec<(String, Vec<u8>)>) {
             }
             _ => {
                 let name = format!("x-{}", draw.byte());
-                pairs.push((name, vec![b'v'; draw.below(20_000)]));
+                pairs.push((name, vec![b'v'; draw.below(40_000)]));
             }
         }
     }

@@ -55,10 +55,10 @@ fn sessions_keep_the_ledger() {
 
 #[test]
 fn a_server_survives_a_hostile_client_and_leaves_nothing() {
-    holds("server", 2_000, 800);
+    holds("server", 1_600, 800);
 }
 
 #[test]
 fn a_client_survives_a_hostile_server_and_leaves_nothing() {
-    holds("client", 2_000, 800);
+    holds("client", 1_200, 800);
 }
