@@ -66,10 +66,15 @@ pub(crate) fn run(input: &[u8]) {
     block_on(converse(config, script, shutdown, wanted));
 }
 
-async fn converse(config: Config, script: Script, shutdown: Option<Duration>, wanted: Vec<Wanted>) {
+async fn converse(
+    (config, window): (Config, u64),
+    script: Script,
+    shutdown: Option<Duration>,
+    wanted: Vec<Wanted>,
+) {
     let (io, wire) = pipe();
     let wire = Arc::new(wire);
-    let legal = Legal::new(Role::Client, &config, script.bytes());
+    let legal = Legal::new(Role::Client, &config, window, script.bytes());
     let tasks = Tasks::default();
     let handshake = Builder::new(tasks.clone())
         .config(config)

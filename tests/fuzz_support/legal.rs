@@ -141,9 +141,11 @@ impl Said {
 }
 
 impl Legal {
+    /// `config` and `window` are ours, `peer` is all that the peer will send.
     pub(crate) fn new<'a>(
         ours: Role,
         config: &Config,
+        window: u64,
         peer: impl Iterator<Item = &'a bytes::Bytes>,
     ) -> Self {
         let mut patient = DecoderLimits::default();
@@ -153,8 +155,7 @@ impl Legal {
             ours,
             windows_count: config.flow_control_mode() == FlowControl::Spec,
             said: Said::new(config.decoder_limits(), peer),
-            // The largest that a configuration of these targets can ask for.
-            first_credit: 64 << 20,
+            first_credit: window - u64::from(DEFAULT_WINDOW),
             decoder: Decoder::new(Version::Spdy31, patient),
             buf: BytesMut::new(),
             streams: HashMap::new(),

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use spdy::frame::Role;
+use spdy::frame::{DEFAULT_WINDOW, Role};
 use spdy::{Config, FlowControl, HeaderCompression, Overflow, server};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -50,15 +50,21 @@ pub(crate) fn block_on(future: impl Future<Output = ()>) {
     assert_eq!(runtime.metrics().num_alive_tasks(), 0, "tasks are left");
 }
 
-/// Options that reach different parts of the session.
-pub(crate) fn config(role: Role, draw: &mut Draw<'_>) -> Config {
+/// Options that reach different parts of the session, and the connection window that they ask for.
+pub(crate) fn config(role: Role, draw: &mut Draw<'_>) -> (Config, u64) {
     let second = Duration::from_secs(1);
     let config = Config::for_role(role);
-    let config = match draw.below(6) {
+    let which = draw.below(6);
+    let window = match (which, role) {
+        (1, _) => u64::from(DEFAULT_WINDOW),
+        (_, Role::Server) => 4 << 20,
+        (_, Role::Client) => 16 << 20,
+    };
+    let config = match which {
         0 => config,
         1 => config
             .initial_stream_window_size(3000)
-            .initial_connection_window_size(65_536)
+            .initial_connection_window_size(DEFAULT_WINDOW)
             .max_concurrent_streams(2),
         2 => config
             .flow_control(FlowControl::Lenient)
@@ -77,7 +83,7 @@ pub(crate) fn config(role: Role, draw: &mut Draw<'_>) -> Config {
             .write_timeout(2 * second),
     };
     let flags = draw.byte();
-    config
+    let config = config
         .hold_until_peer_speaks(flags & 1 != 0)
         .early_goaway(flags & 2 == 0)
         .announce_settings(flags & 4 == 0)
@@ -85,7 +91,8 @@ pub(crate) fn config(role: Role, draw: &mut Draw<'_>) -> Config {
             HeaderCompression::Level(1)
         } else {
             HeaderCompression::Off
-        })
+        });
+    (config, window)
 }
 
 /// The tasks that the library starts.
@@ -141,10 +148,10 @@ pub(crate) async fn soon<T>(what: &str, task: JoinHandle<T>) -> T {
     }
 }
 
-async fn serve(config: Config, script: Script, shutdown: Option<Duration>) {
+async fn serve((config, window): (Config, u64), script: Script, shutdown: Option<Duration>) {
     let (io, wire) = pipe();
     let wire = Arc::new(wire);
-    let legal = Legal::new(Role::Server, &config, script.bytes());
+    let legal = Legal::new(Role::Server, &config, window, script.bytes());
     let tasks = Tasks::default();
     let service = TowerToHyperService::new(router());
     let connection = server::Builder::new(tasks.clone())
