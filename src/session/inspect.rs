@@ -48,13 +48,10 @@ impl Session {
     #[doc(hidden)]
     #[must_use]
     pub fn receive_ledger(&self) -> [i64; 4] {
-        let under_way = self
-            .incoming_data
-            .map_or(0, |data| i64::from(data.remaining));
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         [
             self.recv_window.left(),
-            under_way,
+            self.under_way(),
             signed(self.unread as u64),
             signed(self.recv_pending),
         ]
