@@ -129,6 +129,13 @@ impl Session {
         }
         if stream.recv.interest {
             assert!(stream.recv.queue.is_empty(), "a reader sleeps on bytes");
+            assert!(stream.recv.headers.is_empty(), "a reader sleeps on HEADERS");
+            let more = !stream.recv.ended && stream.state.is_recv_open();
+            assert!(more, "a reader sleeps on the end: {stream:?}");
+        }
+        if stream.recv.reply_interest {
+            let to_come = stream.recv.reply.is_none() && stream.awaits_reply();
+            assert!(to_come, "a client sleeps on its reply: {stream:?}");
         }
         if stream.opener.is_none() {
             assert_eq!(stream.place, self.due_place(stream), "{stream:?}");
