@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::draw::Draw;
 use super::legal::Legal;
+use super::probe::Probe;
 use super::script::Script;
 use super::server::{Tasks, block_on, config, listen, soon};
 use super::support::pipe;
@@ -81,7 +82,8 @@ async fn converse(
         .handshake(TokioIo::new(io))
         .await;
     let (send, connection) = handshake.unwrap();
-    let driver = tokio::spawn(async move {
+    let probe = tasks.probe.clone();
+    let driver = async move {
         let mut connection = std::pin::pin!(connection);
         if let Some(after) = shutdown {
             if let Ok(result) = timeout(after, &mut connection).await {
@@ -90,15 +92,20 @@ async fn converse(
             connection.as_mut().graceful_shutdown();
         }
         connection.await
-    });
+    };
+    let driver = tokio::spawn(probe.watch(driver));
     let listener = listen(Arc::clone(&wire), legal);
     let requests: Vec<_> = wanted
         .into_iter()
-        .map(|wanted| start(send.clone(), wanted))
+        .map(|wanted| start(send.clone(), wanted, &probe))
         .collect();
     let session = send.session().clone();
     drop(send);
     script.play(&wire).await;
+    if script.rests {
+        probe.check(&wire).await;
+    }
+    script.end(&wire);
     // An error is what most servers here deserve.
     let _ = soon("the connection", driver).await;
     for request in requests {
@@ -126,12 +133,13 @@ fn upload() -> AnyBody {
     StreamBody::new(pieces).boxed_unsync()
 }
 
-fn start(mut send: SendRequest<AnyBody>, wanted: Wanted) -> JoinHandle<()> {
+fn start(mut send: SendRequest<AnyBody>, wanted: Wanted, probe: &Probe) -> JoinHandle<()> {
+    let steps = probe.clone();
     let request = |method: Method, body: AnyBody| {
         let request = Request::builder().method(method).uri("http://a/");
         request.body(body).unwrap()
     };
-    tokio::spawn(async move {
+    let exchange = async move {
         if matches!(wanted, Wanted::Late) {
             sleep(Duration::from_millis(25)).await;
         }
@@ -162,15 +170,18 @@ fn start(mut send: SendRequest<AnyBody>, wanted: Wanted) -> JoinHandle<()> {
                     drop(response.into_body().frame().await);
                 }
             }
-            _ => read(response.await).await,
+            _ => read(response.await, &steps).await,
         }
-    })
+    };
+    tokio::spawn(probe.watch(exchange))
 }
 
-async fn read(response: spdy::Result<Response<Body>>) {
+async fn read(response: spdy::Result<Response<Body>>, steps: &Probe) {
+    steps.step();
     let Ok(response) = response else { return };
     let mut body = response.into_body();
     while let Some(Ok(frame)) = body.frame().await {
         drop(frame);
+        steps.step();
     }
 }

@@ -20,12 +20,11 @@ fn limits(draw: &mut Draw<'_>) -> DecoderLimits {
         0 => {}
         1 => {
             limits.max_control_frame_size = 8192;
-            limits.block.max_list_size = 1000;
+            limits.block.max_list_size = draw.below(400);
         }
         2 => {
             limits.max_control_frame_size = 8192;
-            limits.block.max_list_size = 100;
-            limits.block.max_values = 3;
+            limits.block.max_values = draw.below(8);
         }
         _ => limits.block.max_list_size = 0,
     }

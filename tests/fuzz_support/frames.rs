@@ -65,7 +65,7 @@ fn extra(draw: &mut Draw<'_>, pairs: &mut Vec<(String, Vec<u8>)>) {
             }
             _ => {
                 let name = format!("x-{}", draw.byte());
-                pairs.push((name, vec![b'v'; draw.below(40_000)]));
+                pairs.push((name, vec![b'v'; draw.below(20_000)]));
             }
         }
     }
@@ -125,8 +125,13 @@ fn other(draw: &mut Draw<'_>) -> HeaderBlock {
     build(&pairs)
 }
 
-/// A block with many distinct names, past the point where duplicates are searched in another way.
-fn many(draw: &mut Draw<'_>) -> HeaderBlock {
+/// A block with many distinct names, past the point where duplicates are searched in another way; or one that does not
+/// fit into one stored block of zlib's.
+fn large(draw: &mut Draw<'_>) -> HeaderBlock {
+    if draw.flag() {
+        let value = "v".repeat(65_400 + draw.below(300));
+        return build(&[pair("x", &value)]);
+    }
     let pairs: Vec<_> = (0..draw.below(120))
         .map(|n| pair(&format!("n{n}"), ""))
         .collect();
@@ -138,7 +143,7 @@ pub(crate) fn block(draw: &mut Draw<'_>) -> HeaderBlock {
         0 => request(draw),
         1 => response(draw),
         2 => other(draw),
-        _ => many(draw),
+        _ => large(draw),
     }
 }
 

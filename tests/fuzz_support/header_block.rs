@@ -166,7 +166,9 @@ struct Pair {
 impl Pair {
     fn new(draw: &mut Draw<'_>) -> Self {
         let mut limits = DecoderLimits::default();
-        limits.block.max_list_size = draw.pick(&[16 << 10, 1000, 100]);
+        if draw.flag() {
+            limits.block.max_list_size = draw.below(400);
+        }
         Self {
             reference: Reference::new(),
             ours: Decoder::new(Version::Spdy31, limits),

@@ -27,6 +27,7 @@ mod model;
 mod ops;
 #[path = "../support/pair.rs"]
 mod pair;
+mod probe;
 mod script;
 mod server;
 mod session_ops;

@@ -118,19 +118,26 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) steps: Vec<Step>,
-    pub(crate) end: End,
+    /// Whether to look for missed wakeups before the end.
+    pub(crate) rests: bool,
+    end: End,
 }
 
 impl Script {
     /// Two bytes of options, then bytes of the wire or what steps are drawn from.
     pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
         let end = [End::Eof, End::ReadError, End::WriteError][draw.weighted(&[6, 1, 1])];
-        let steps = if draw.flag() {
+        let options = draw.byte();
+        let steps = if options & 1 != 0 {
             Self::structured(draw)
         } else {
             Self::raw(draw)
         };
-        Self { steps, end }
+        Self {
+            steps,
+            rests: options & 2 == 0,
+            end,
+        }
     }
 
     fn raw(draw: &mut Draw<'_>) -> Vec<Step> {
@@ -183,7 +190,7 @@ impl Script {
         })
     }
 
-    /// Plays it to the end of the transport, as far as our side goes along.
+    /// Plays it up to the end of the transport, as far as our side goes along.
     pub(crate) async fn play(&self, wire: &Wire) {
         for step in &self.steps {
             match step {
@@ -199,6 +206,10 @@ impl Script {
             }
         }
         wire.set_out_capacity(usize::MAX);
+    }
+
+    /// The transport ends.
+    pub(crate) fn end(&self, wire: &Wire) {
         match self.end {
             End::Eof => {}
             End::ReadError => wire.fail_reads(ErrorKind::ConnectionReset),

@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::draw::Draw;
 use super::legal::Legal;
+use super::probe::Probe;
 use super::script::Script;
 use super::support::{Wire, pipe};
 
@@ -97,7 +98,10 @@ pub(crate) fn config(role: Role, draw: &mut Draw<'_>) -> (Config, u64) {
 
 /// The tasks that the library starts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(crate) struct Tasks {
+    set: Arc<Mutex<JoinSet<()>>>,
+    pub(crate) probe: Probe,
+}
 
 impl<F> hyper::rt::Executor<F> for Tasks
 where
@@ -105,8 +109,9 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
+        let future = self.probe.watch(future);
         let task = async move { drop(future.await) };
-        self.0.lock().unwrap().spawn(task);
+        self.set.lock().unwrap().spawn(task);
     }
 }
 
@@ -114,7 +119,7 @@ impl Tasks {
     /// All of them end soon, and none by a panic.
     pub(crate) async fn ended(&self) {
         loop {
-            let mut tasks = std::mem::take(&mut *self.0.lock().unwrap());
+            let mut tasks = std::mem::take(&mut *self.set.lock().unwrap());
             if tasks.is_empty() {
                 return;
             }
@@ -153,11 +158,12 @@ async fn serve((config, window): (Config, u64), script: Script, shutdown: Option
     let wire = Arc::new(wire);
     let legal = Legal::new(Role::Server, &config, window, script.bytes());
     let tasks = Tasks::default();
-    let service = TowerToHyperService::new(router());
+    let probe = tasks.probe.clone();
+    let service = TowerToHyperService::new(router(&probe));
     let connection = server::Builder::new(tasks.clone())
         .config(config)
         .serve_connection(TokioIo::new(io), service);
-    let driver = tokio::spawn(async move {
+    let driver = async move {
         let mut connection = std::pin::pin!(connection);
         if let Some(after) = shutdown {
             if let Ok(result) = timeout(after, &mut connection).await {
@@ -166,9 +172,14 @@ async fn serve((config, window): (Config, u64), script: Script, shutdown: Option
             connection.as_mut().graceful_shutdown();
         }
         connection.await
-    });
+    };
+    let driver = tokio::spawn(probe.watch(driver));
     let listener = listen(Arc::clone(&wire), legal);
     script.play(&wire).await;
+    if script.rests {
+        probe.check(&wire).await;
+    }
+    script.end(&wire);
     // An error is what most peers here deserve.
     let _ = soon("the connection", driver).await;
     tasks.ended().await;
@@ -178,12 +189,13 @@ async fn serve((config, window): (Config, u64), script: Script, shutdown: Option
     }
 }
 
-fn router() -> Router {
+fn router(probe: &Probe) -> Router {
+    let probe = probe.clone();
     Router::new()
         .route("/", any(|| async { "hello" }))
         .route("/stream", any(stream))
         .route("/upload", any(upload))
-        .route("/slow", any(slow))
+        .route("/slow", any(move |request| slow(request, probe.clone())))
         .route("/trailers", any(trailers))
         .route("/ignore", any(ignore))
 }
@@ -207,8 +219,9 @@ async fn upload(request: Request) -> Response {
 }
 
 /// Reads all, then thinks.
-async fn slow(request: Request) -> String {
+async fn slow(request: Request, probe: Probe) -> String {
     let read = request.into_body().collect().await;
+    probe.step();
     sleep(Duration::from_secs(5)).await;
     read.map_or(0, |body| body.to_bytes().len()).to_string()
 }
