@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use spdy::HeaderCompression;
 use spdy::codec::{Decoder, DecoderLimits, Encoder};
 use spdy::frame::{Frame, MAX_FRAME_LEN, Received, ReceivedBlock, Version, WindowUpdate};
-use spdy::headers::BlockLimits;
+use spdy::headers::{BlockError, BlockLimits, HeaderBlock};
 
 use super::codec_support::{decode_split, encode_all, join, join_open, received, to_send};
 use super::draw::Draw;
@@ -98,8 +98,10 @@ fn check_limits(frame: &Received, limits: &DecoderLimits) {
         let Ok(block) = block else { return };
         assert!(block.list_size() <= limits.block.max_list_size);
         let values = block.iter().map(|(name, _)| block.values(name).count());
-        assert!(values.sum::<usize>() <= limits.block.max_values);
+        let values = values.sum::<usize>();
+        assert!(values <= limits.block.max_values);
         assert_eq!(block.iter().count(), block.len());
+        check_edge(block, values);
     };
     match frame {
         Received::SynStream(syn) => check(&syn.block),
@@ -108,6 +110,23 @@ fn check_limits(frame: &Received, limits: &DecoderLimits) {
             assert_eq!(data.frame_len, u32::try_from(data.payload.len()).ok());
         }
         _ => {}
+    }
+}
+
+/// A limit that a block just reaches lets it pass, the next smaller one does not.
+fn check_edge(block: &HeaderBlock, values: usize) {
+    let parse = |max_list_size, max_values| {
+        let limits = BlockLimits {
+            max_list_size,
+            max_values,
+        };
+        HeaderBlock::parse(Version::Spdy31, block.plain().clone(), &limits)
+    };
+    let size = block.list_size();
+    assert_eq!(parse(size, values).as_ref(), Ok(block));
+    if values > 0 {
+        assert_eq!(parse(size - 1, values), Err(BlockError::TooLarge));
+        assert_eq!(parse(size, values - 1), Err(BlockError::TooLarge));
     }
 }
 
