@@ -7,7 +7,9 @@ mod fuzz_support;
 
 /// Runs one target on one input; panics if the library breaks a promise, and if there is no such target.
 pub fn run(target: &str, input: &[u8]) {
-    let found = fuzz_support::TARGETS.iter().find(|(name, _)| *name == target);
+    let found = fuzz_support::TARGETS
+        .iter()
+        .find(|(name, _)| *name == target);
     let (_, run) = found.expect("a target of this name");
     run(input);
 }

@@ -129,7 +129,7 @@ impl Session {
         }
         if stream.recv.interest {
             assert!(stream.recv.queue.is_empty(), "a reader sleeps on bytes");
-            assert!(stream.recv.headers.is_empty(), "a reader sleeps on HEADERS");
+            // On HEADERS it may: who reads bytes only never takes them.
             let more = !stream.recv.ended && stream.state.is_recv_open();
             assert!(more, "a reader sleeps on the end: {stream:?}");
         }
