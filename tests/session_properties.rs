@@ -6,6 +6,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "support/draw.rs"]
+mod draw;
 #[path = "session_properties/hostile.rs"]
 mod hostile;
 #[path = "session_properties/model.rs"]
@@ -17,8 +19,26 @@ mod pair;
 
 use proptest::prelude::*;
 
+use crate::draw::Draw;
 use crate::model::Model;
-use crate::ops::{Mode, Op, Setup, op, setup};
+use crate::ops::{Mode, Op, Setup};
+
+fn setup() -> impl Strategy<Value = Setup> {
+    any::<[u8; ops::SETUP_BYTES]>().prop_map(|bytes| Setup::draw(&mut Draw::new(&bytes)))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    any::<[u8; ops::OP_BYTES]>().prop_map(|bytes| Op::draw(&mut Draw::new(&bytes)))
+}
+
+fn hostile_setup() -> impl Strategy<Value = hostile::Setup> {
+    any::<[u8; hostile::SETUP_BYTES]>()
+        .prop_map(|bytes| hostile::Setup::draw(&mut Draw::new(&bytes)))
+}
+
+fn hostile_op() -> impl Strategy<Value = hostile::Op> {
+    any::<[u8; hostile::OP_BYTES]>().prop_map(|bytes| hostile::Op::draw(&mut Draw::new(&bytes)))
+}
 
 /// At least 10,000; PROPTEST_CASES asks for more.
 fn cases() -> ProptestConfig {
@@ -45,8 +65,8 @@ proptest! {
 
     #[test]
     fn hostile_frames_neither_panic_nor_break_the_ledger(
-        setup in hostile::setup(),
-        ops in proptest::collection::vec(hostile::op(), 0..40),
+        setup in hostile_setup(),
+        ops in proptest::collection::vec(hostile_op(), 0..40),
     ) {
         hostile::run(&setup, &ops);
     }

@@ -19,6 +19,7 @@ impl Session {
         self.credit_connection(n);
         self.overflow_relieved(key);
         let obeys_windows = self.obeys_windows();
+        let under_way = self.under_way_on(key);
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
@@ -33,7 +34,7 @@ impl Session {
         }
         stream.recv.pending += n as u64;
         let left = stream.recv.window.left();
-        if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left) {
+        if !stream.state.wants_credit() || !credit_is_due(stream.recv.pending, left + under_way) {
             return;
         }
         // No credit that the announced length makes needless: node answers one for a stream that it has finished
@@ -74,7 +75,10 @@ impl Session {
         let abandoned = !stream.is_held() && stream.request.is_none();
         if abandoned
             && stream.state.wants_credit()
-            && credit_is_due(stream.recv.pending, stream.recv.window.left())
+            && credit_is_due(
+                stream.recv.pending,
+                stream.recv.window.left() + self.under_way_on(key),
+            )
         {
             self.credit.push_back(&mut self.store, key);
         }
@@ -82,7 +86,24 @@ impl Session {
 
     /// Whether the connection window is to be raised now.
     pub(crate) fn connection_credit_due(&self) -> bool {
-        credit_is_due(self.recv_pending, self.recv_window.left())
+        credit_is_due(
+            self.recv_pending,
+            self.recv_window.left() + self.under_way(),
+        )
+    }
+
+    /// The bytes of a DATA frame that have not arrived. They count as left in the window: the peer is bound to send them
+    /// before it can use any credit. A frame that fills the window would else be credited at every read.
+    pub(crate) fn under_way(&self) -> i64 {
+        self.incoming_data
+            .map_or(0, |data| i64::from(data.remaining))
+    }
+
+    fn under_way_on(&self, key: Key) -> i64 {
+        match self.incoming_data {
+            Some(data) if data.key == Some(key) => i64::from(data.remaining),
+            _ => 0,
+        }
     }
 
     /// The WINDOW_UPDATE for the connection, if one is due.

@@ -48,13 +48,10 @@ impl Session {
     #[doc(hidden)]
     #[must_use]
     pub fn receive_ledger(&self) -> [i64; 4] {
-        let under_way = self
-            .incoming_data
-            .map_or(0, |data| i64::from(data.remaining));
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         [
             self.recv_window.left(),
-            under_way,
+            self.under_way(),
             signed(self.unread as u64),
             signed(self.recv_pending),
         ]
@@ -132,6 +129,13 @@ impl Session {
         }
         if stream.recv.interest {
             assert!(stream.recv.queue.is_empty(), "a reader sleeps on bytes");
+            // On HEADERS it may: who reads bytes only never takes them.
+            let more = !stream.recv.ended && stream.state.is_recv_open();
+            assert!(more, "a reader sleeps on the end: {stream:?}");
+        }
+        if stream.recv.reply_interest {
+            let to_come = stream.recv.reply.is_none() && stream.awaits_reply();
+            assert!(to_come, "a client sleeps on its reply: {stream:?}");
         }
         if stream.opener.is_none() {
             assert_eq!(stream.place, self.due_place(stream), "{stream:?}");

@@ -21,7 +21,7 @@ use crate::headers::BlockError;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IncomingData {
     /// The stream that takes the bytes; `None` drops them and credits the connection.
-    key: Option<Key>,
+    pub(crate) key: Option<Key>,
     /// Bytes of the frame that have not arrived.
     pub(crate) remaining: u32,
 }

@@ -33,6 +33,13 @@ pub(crate) fn decode_split(
 
 /// Joins the pieces of DATA frames and checks that they follow the rules of [`DataPiece`].
 pub(crate) fn join(frames: Vec<Received>) -> Vec<Received> {
+    let (joined, open) = join_open(frames);
+    assert!(open.is_none(), "DATA frame without a last piece");
+    joined
+}
+
+/// As [`join`], for bytes that may end inside a DATA frame: gives also what there is of it.
+pub(crate) fn join_open(frames: Vec<Received>) -> (Vec<Received>, Option<DataPiece>) {
     let mut joined = Vec::new();
     let mut open: Option<(DataPiece, BytesMut)> = None;
     for frame in frames {
@@ -61,8 +68,11 @@ pub(crate) fn join(frames: Vec<Received>) -> Vec<Received> {
             open = Some((head, payload));
         }
     }
-    assert!(open.is_none(), "DATA frame without a last piece");
-    joined
+    let open = open.map(|(head, payload)| DataPiece {
+        payload: payload.freeze(),
+        ..head
+    });
+    (joined, open)
 }
 
 /// What a peer receives when `frame` was sent, whole.

@@ -1,6 +1,6 @@
 //! Windows: what is sent, what is credited, who waits (scenarios 45 to 62).
 
-use spdy::frame::{ResetStatus, Role, SettingId};
+use spdy::frame::{ResetStatus, Role, SettingId, StreamId};
 use spdy::session::{Event, OpenOptions, Read};
 use spdy::{Config, FlowControl};
 
@@ -304,6 +304,30 @@ fn credit_comes_only_after_consumption_and_not_for_every_small_read() {
             .count();
     }
     assert!((1..=20).contains(&updates), "{updates} updates");
+}
+
+/// A peer that ignores windows sends a frame many times as large, and it comes in small reads: a WINDOW_UPDATE for each
+/// would be more than was received. Found by fuzzing.
+#[test]
+fn a_frame_beyond_the_window_is_not_credited_at_every_read() {
+    let config = Config::server()
+        .flow_control(FlowControl::Lenient)
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(64 * 1024);
+    let mut peer = Solo::started(Role::Server, config);
+    let key = peer.accepted(1, false);
+    let payload = vec![b'x'; 1024 * KIB].into();
+    let mut updates = 0;
+    for piece in pieces(StreamId::new(1), payload, false, 10) {
+        peer.feed(piece);
+        assert!(!peer.read_all(key).unwrap().0.is_empty());
+        updates += peer.sent().len();
+    }
+    assert!(updates <= 200, "{updates} updates");
+    // What is not credited is less than the peer has left.
+    let [left, _, unread, pending] = peer.session.receive_ledger();
+    assert!(unread == 0 && pending < left);
+    assert!(peer.session.inspect(key).unwrap().recv_window > 0);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use spdy::frame::{
     GoAway, GoAwayStatus, HeaderFrame, Received, ResetStatus, Role, SettingId, StreamId,
 };
@@ -11,7 +10,12 @@ use spdy::headers::BlockError;
 use spdy::session::Key;
 use spdy::{Config, FlowControl, Overflow};
 
-use crate::pair::*;
+use super::draw::Draw;
+use super::pair::*;
+
+/// How many bytes options or an operation are drawn from.
+pub(crate) const SETUP_BYTES: usize = 4;
+pub(crate) const OP_BYTES: usize = 10;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -21,19 +25,16 @@ pub(crate) struct Setup {
     small: bool,
 }
 
-pub(crate) fn setup() -> impl Strategy<Value = Setup> {
-    let role = prop_oneof![Just(Role::Client), Just(Role::Server)];
-    let mode = prop_oneof![
-        3 => Just(FlowControl::Spec), 1 => Just(FlowControl::Lenient), 1 => Just(FlowControl::Off)
-    ];
-    (role, mode, any::<bool>(), any::<bool>()).prop_map(|(role, flow_control, reset, small)| {
-        Setup {
-            role,
-            flow_control,
-            reset,
-            small,
+impl Setup {
+    pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        let mode = draw.weighted(&[3, 1, 1]);
+        Self {
+            role: draw.pick(&[Role::Client, Role::Server]),
+            flow_control: [FlowControl::Spec, FlowControl::Lenient, FlowControl::Off][mode],
+            reset: draw.flag(),
+            small: draw.flag(),
         }
-    })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -86,60 +87,121 @@ pub(crate) enum Op {
     Eof,
 }
 
-fn frame() -> impl Strategy<Value = Received> {
-    let stream = || prop_oneof![9 => 1..10_u32, 1 => Just(0x7fff_ffff)];
-    let delta = prop_oneof![Just(0), 1..100_000_u32, Just(0x7fff_ffff)];
-    let status = (0..13_u32).prop_map(ResetStatus::new);
-    let window = prop_oneof![0..200_000_u32, Just(0x7fff_ffff), Just(0x8000_0000)];
-    let error = prop_oneof![
-        Just(BlockError::TooLarge),
-        Just(BlockError::Malformed("faulty"))
-    ];
-    prop_oneof![
-        8 => (stream(), any::<bool>(), prop::bool::weighted(0.2))
-            .prop_map(|(stream, fin, unidirectional)| syn_with(stream, fin, unidirectional)),
-        6 => (stream(), any::<bool>()).prop_map(|(stream, fin)| reply(stream, fin)),
-        4 => (stream(), any::<bool>()).prop_map(|(stream, fin)| headers(stream, fin)),
-        1 => (stream(), error, 0..2_u8).prop_map(|(stream, error, kind)| {
-            let frame = HeaderFrame { id: id(stream), fin: false, block: Err(error) };
-            if kind == 0 { Received::SynReply(frame) } else { Received::Headers(frame) }
-        }),
-        3 => (stream(), status).prop_map(|(stream, status)| rst(stream, status)),
-        5 => (0..10_u32, delta).prop_map(|(stream, delta)| credit(stream, delta)),
-        2 => window.prop_map(|size| setting(SettingId::InitialWindowSize, size)),
-        2 => (0..5_u32).prop_map(|limit| setting(SettingId::MaxConcurrentStreams, limit)),
-        2 => (0..8_u32).prop_map(Received::Ping),
-        1 => (0..10_u32, 0..4_u32).prop_map(|(last, status)| Received::GoAway(GoAway {
-            last_good: StreamId::new(last),
-            status: GoAwayStatus::new(status),
-        })),
-        1 => Just(Received::Ignored { kind: 99, len: 3 }),
-    ]
+/// An id that may be in use, or the last one.
+fn stream(draw: &mut Draw<'_>) -> u32 {
+    if draw.chance(10) {
+        0x7fff_ffff
+    } else {
+        1 + draw.below_u32(9)
+    }
 }
 
-pub(crate) fn op() -> impl Strategy<Value = Op> {
-    let stream = || 0..5_usize;
-    let len = || prop_oneof![0..300_usize, 1000..70_000_usize];
-    prop_oneof![
-        20 => frame().prop_map(Op::Frame),
-        12 => (0..10_u32, len(), prop::bool::weighted(0.2), 100..40_000_usize)
-            .prop_map(|(stream, len, fin, split)| Op::Data { stream, len, fin, split }),
-        5 => any::<bool>().prop_map(|fin| Op::Open { fin }),
-        5 => Just(Op::Accept),
-        4 => stream().prop_map(|stream| Op::Reply { stream }),
-        5 => (stream(), len()).prop_map(|(stream, len)| Op::Write { stream, len }),
-        1 => stream().prop_map(|stream| Op::Headers { stream }),
-        2 => stream().prop_map(|stream| Op::Finish { stream }),
-        5 => stream().prop_map(|stream| Op::Read { stream }),
-        1 => stream().prop_map(|stream| Op::Reset { stream }),
-        1 => stream().prop_map(|stream| Op::DropSend { stream }),
-        1 => stream().prop_map(|stream| Op::DropRecv { stream }),
-        8 => (1..20_usize).prop_map(|frames| Op::Send { frames }),
-        2 => (1..3000_u64).prop_map(|millis| Op::Pass { millis }),
-        1 => Just(Op::Ping),
-        1 => Just(Op::Shutdown),
-        1 => Just(Op::Eof),
-    ]
+fn faulty(draw: &mut Draw<'_>) -> Received {
+    let frame = HeaderFrame {
+        id: id(stream(draw)),
+        fin: false,
+        block: Err(draw.pick(&[BlockError::TooLarge, BlockError::Malformed("faulty")])),
+    };
+    if draw.flag() {
+        Received::Headers(frame)
+    } else {
+        Received::SynReply(frame)
+    }
+}
+
+fn delta(draw: &mut Draw<'_>) -> u32 {
+    match draw.weighted(&[1, 1, 1]) {
+        0 => 0,
+        1 => 1 + draw.below_u32(99_999),
+        _ => 0x7fff_ffff,
+    }
+}
+
+fn initial_window(draw: &mut Draw<'_>) -> u32 {
+    match draw.weighted(&[1, 1, 1]) {
+        0 => draw.below_u32(200_000),
+        1 => 0x7fff_ffff,
+        _ => 0x8000_0000,
+    }
+}
+
+fn frame(draw: &mut Draw<'_>) -> Received {
+    match draw.weighted(&[8, 6, 4, 1, 3, 5, 2, 2, 2, 1, 1]) {
+        0 => syn_with(stream(draw), draw.flag(), draw.chance(20)),
+        1 => reply(stream(draw), draw.flag()),
+        2 => headers(stream(draw), draw.flag()),
+        3 => faulty(draw),
+        4 => rst(stream(draw), ResetStatus::new(draw.below_u32(13))),
+        5 => credit(draw.below_u32(10), delta(draw)),
+        6 => setting(SettingId::InitialWindowSize, initial_window(draw)),
+        7 => setting(SettingId::MaxConcurrentStreams, draw.below_u32(5)),
+        8 => Received::Ping(draw.below_u32(8)),
+        9 => Received::GoAway(GoAway {
+            last_good: StreamId::new(draw.below_u32(10)),
+            status: GoAwayStatus::new(draw.below_u32(4)),
+        }),
+        _ => Received::Ignored { kind: 99, len: 3 },
+    }
+}
+
+fn len(draw: &mut Draw<'_>) -> usize {
+    if draw.flag() {
+        1000 + draw.below(69_000)
+    } else {
+        draw.below(300)
+    }
+}
+
+impl Op {
+    pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        let weights = [20, 12, 5, 5, 4, 5, 1, 2, 5, 1, 1, 1, 8, 2, 1, 1, 1];
+        let stream = |draw: &mut Draw<'_>| draw.below(5);
+        match draw.weighted(&weights) {
+            0 => Self::Frame(frame(draw)),
+            1 => Self::Data {
+                stream: draw.below_u32(10),
+                len: len(draw),
+                fin: draw.chance(20),
+                split: 100 + draw.below(39_900),
+            },
+            2 => Self::Open { fin: draw.flag() },
+            3 => Self::Accept,
+            4 => Self::Reply {
+                stream: stream(draw),
+            },
+            5 => Self::Write {
+                stream: stream(draw),
+                len: len(draw),
+            },
+            6 => Self::Headers {
+                stream: stream(draw),
+            },
+            7 => Self::Finish {
+                stream: stream(draw),
+            },
+            8 => Self::Read {
+                stream: stream(draw),
+            },
+            9 => Self::Reset {
+                stream: stream(draw),
+            },
+            10 => Self::DropSend {
+                stream: stream(draw),
+            },
+            11 => Self::DropRecv {
+                stream: stream(draw),
+            },
+            12 => Self::Send {
+                frames: 1 + draw.below(19),
+            },
+            13 => Self::Pass {
+                millis: 1 + draw.below(2999) as u64,
+            },
+            14 => Self::Ping,
+            15 => Self::Shutdown,
+            _ => Self::Eof,
+        }
+    }
 }
 
 pub(crate) fn run(setup: &Setup, ops: &[Op]) {

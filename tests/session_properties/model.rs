@@ -8,8 +8,8 @@ use spdy::FlowControl;
 use spdy::frame::{Priority, ResetStatus, Role, SettingId, StreamId};
 use spdy::session::{Event, Key, OpenOptions, Read, Session};
 
-use crate::ops::{Op, Setup};
-use crate::pair::*;
+use super::ops::{Op, Setup};
+use super::pair::*;
 
 /// One direction of a stream.
 #[derive(Debug, Default)]

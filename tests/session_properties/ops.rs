@@ -1,8 +1,13 @@
 //! What happens to two sessions: the options and the operations.
 
-use proptest::prelude::*;
 use spdy::frame::Role;
 use spdy::{Config, FlowControl};
+
+use super::draw::Draw;
+
+/// How many bytes options or an operation are drawn from: what changes in one of a list leaves the others alone.
+pub(crate) const SETUP_BYTES: usize = 10;
+pub(crate) const OP_BYTES: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
@@ -33,6 +38,24 @@ impl Setup {
         }
     }
 
+    pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        let mode = draw.weighted(&[6, 1, 1]);
+        let windows = [3000, 20_000, 65_536, 150_000];
+        let mut streams = || match draw.weighted(&[1, 1, 1]) {
+            0 => 0,
+            1 => 1 + draw.below_u32(3),
+            _ => 100,
+        };
+        Self {
+            mode: [Mode::Spec, Mode::Lenient, Mode::Off][mode],
+            max_streams: [streams(), streams()],
+            stream_windows: [draw.pick(&windows), draw.pick(&windows)],
+            split: draw.pick(&[usize::MAX, 100]),
+            hold: draw.flag(),
+            early_goaway: draw.flag(),
+        }
+    }
+
     pub(crate) fn config(&self, role: Role) -> Config {
         let side = role as usize;
         Config::for_role(role)
@@ -47,31 +70,6 @@ impl Setup {
             .hold_until_peer_speaks(self.hold && role == Role::Server)
             .early_goaway(self.early_goaway)
     }
-}
-
-pub(crate) fn setup() -> impl Strategy<Value = Setup> {
-    let mode = prop_oneof![6 => Just(Mode::Spec), 1 => Just(Mode::Lenient), 1 => Just(Mode::Off)];
-    let window = || prop_oneof![Just(3000_u32), Just(20_000), Just(65_536), Just(150_000)];
-    let streams = || prop_oneof![Just(0_u32), 1..4_u32, Just(100)];
-    let split = prop_oneof![Just(usize::MAX), Just(100)];
-    (
-        mode,
-        [window(), window()],
-        [streams(), streams()],
-        split,
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(mode, stream_windows, max_streams, split, hold, early_goaway)| Setup {
-                mode,
-                stream_windows,
-                max_streams,
-                split,
-                hold,
-                early_goaway,
-            },
-        )
 }
 
 /// `side` is 0 for the client, 1 for the server; `stream` is taken modulo the number of streams.
@@ -149,32 +147,85 @@ pub(crate) enum Op {
     },
 }
 
-pub(crate) fn op() -> impl Strategy<Value = Op> {
-    let side = || 0..2_usize;
-    let stream = || 0..6_usize;
-    let len = prop_oneof![1..2000_usize, 10_000..70_000_usize];
-    prop_oneof![
-        6 => (side(), 0..8_u8, prop::bool::weighted(0.2), prop::bool::weighted(0.1)).prop_map(
-            |(side, priority, fin, unidirectional)| Op::Open { side, priority, fin, unidirectional }
-        ),
-        6 => side().prop_map(|side| Op::Accept { side }),
-        6 => (side(), stream(), prop::bool::weighted(0.2))
-            .prop_map(|(side, stream, fin)| Op::Reply { side, stream, fin }),
-        3 => (side(), stream()).prop_map(|(side, stream)| Op::TakeReply { side, stream }),
-        10 => (side(), stream(), len).prop_map(|(side, stream, len)| Op::Write { side, stream, len }),
-        2 => (side(), stream(), any::<bool>())
-            .prop_map(|(side, stream, fin)| Op::Headers { side, stream, fin }),
-        3 => (side(), stream()).prop_map(|(side, stream)| Op::Finish { side, stream }),
-        8 => (side(), stream(), prop_oneof![1..3000_usize, Just(usize::MAX)])
-            .prop_map(|(side, stream, max)| Op::Read { side, stream, max }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::Reset { side, stream }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::DropSend { side, stream }),
-        1 => (side(), stream()).prop_map(|(side, stream)| Op::DropRecv { side, stream }),
-        1 => side().prop_map(|side| Op::Ping { side }),
-        1 => (side(), 0..5_u32).prop_map(|(side, streams)| Op::Limit { side, streams }),
-        14 => (side(), 1..12_usize).prop_map(|(side, frames)| Op::Emit { side, frames }),
-        14 => (side(), 1..12_usize).prop_map(|(side, frames)| Op::Deliver { side, frames }),
-        1 => (1..2000_u64).prop_map(|millis| Op::Pass { millis }),
-        1 => side().prop_map(|side| Op::Shutdown { side }),
-    ]
+impl Op {
+    pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        let weights = [6, 6, 6, 3, 10, 2, 3, 8, 1, 1, 1, 1, 1, 14, 14, 1, 1];
+        let kind = draw.weighted(&weights);
+        let side = draw.below(2);
+        let mut stream = || draw.below(6);
+        match kind {
+            0 => Self::Open {
+                side,
+                priority: draw.byte() % 8,
+                fin: draw.chance(20),
+                unidirectional: draw.chance(10),
+            },
+            1 => Self::Accept { side },
+            2 => Self::Reply {
+                side,
+                stream: stream(),
+                fin: draw.chance(20),
+            },
+            3 => Self::TakeReply {
+                side,
+                stream: stream(),
+            },
+            4 => Self::Write {
+                side,
+                stream: stream(),
+                len: if draw.flag() {
+                    10_000 + draw.below(60_000)
+                } else {
+                    1 + draw.below(1999)
+                },
+            },
+            5 => Self::Headers {
+                side,
+                stream: stream(),
+                fin: draw.flag(),
+            },
+            6 => Self::Finish {
+                side,
+                stream: stream(),
+            },
+            7 => Self::Read {
+                side,
+                stream: stream(),
+                max: if draw.flag() {
+                    usize::MAX
+                } else {
+                    1 + draw.below(2999)
+                },
+            },
+            8 => Self::Reset {
+                side,
+                stream: stream(),
+            },
+            9 => Self::DropSend {
+                side,
+                stream: stream(),
+            },
+            10 => Self::DropRecv {
+                side,
+                stream: stream(),
+            },
+            11 => Self::Ping { side },
+            12 => Self::Limit {
+                side,
+                streams: draw.below_u32(5),
+            },
+            13 => Self::Emit {
+                side,
+                frames: 1 + draw.below(11),
+            },
+            14 => Self::Deliver {
+                side,
+                frames: 1 + draw.below(11),
+            },
+            15 => Self::Pass {
+                millis: 1 + draw.below(1999) as u64,
+            },
+            _ => Self::Shutdown { side },
+        }
+    }
 }
