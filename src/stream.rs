@@ -187,6 +187,13 @@ impl Session {
         }
     }
 
+    /// Takes no more streams of the peer: those that wait to be accepted, and all that come, are refused. Streams under
+    /// way go on, and own ones can be opened. For protocols whose streams are all there after the start.
+    pub fn refuse_streams(&self) {
+        // A session that failed takes none either.
+        drop(self.shared.with(|state| state.session.stop_accepting()));
+    }
+
     /// Measures a round trip with a PING: the time from its emission to its echo.
     ///
     /// # Errors
