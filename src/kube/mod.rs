@@ -41,7 +41,8 @@
 //!             stdout.write_all(b"hello\n").await?;
 //!             stdout.shutdown().await?;
 //!         }
-//!         streams.exit.finish(Exit::Code(0)).await
+//!         streams.exit.finish(Exit::Code(0)).await?;
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
 //!     });
 //!     response
 //! }

@@ -201,6 +201,7 @@ impl Config {
         let mut limits = DecoderLimits::default();
         limits.block.max_list_size = self.max_header_list_size;
         limits.block.max_values = self.max_header_values;
+        limits.block.fold_names = self.fold_header_names;
         limits.max_control_frame_size = self.max_control_frame_size;
         limits
     }

@@ -1,10 +1,10 @@
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::copy::{Failed, both};
@@ -55,8 +55,7 @@ impl Forward {
         match both(&mut self, target).await {
             Ok(()) => {}
             Err(Failed::Other(error)) => {
-                let why = format!("port {}: {error}", self.port);
-                self.fail(&why).await;
+                self.fail(error).await;
             }
             Err(Failed::Stream(error)) => {
                 tracing::debug!(%error, port = self.port, "the client has given a forwarded connection up");
@@ -66,27 +65,23 @@ impl Forward {
         }
     }
 
-    /// Says on the error stream why the connection failed, and resets both streams. Clients of Kubernetes since 1.23 give
+    /// Says on the error stream why the connection failed, behind its port, and resets both streams. Clients of Kubernetes since 1.23 give
     /// up the whole session then.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future resets both streams; the text may be lost.
-    pub async fn fail(self, why: &str) {
-        tracing::warn!(port = self.port, "a forwarded connection has failed: {why}");
+    pub async fn fail(self, why: impl fmt::Display) {
         let Self {
             session,
+            port,
             data,
             error,
-            ..
         } = self;
+        let text = format!("port {port}: {why}");
+        tracing::warn!("a forwarded connection has failed: {text}");
         // What is reset drops what it has queued: the text has to be on its way first.
-        let told = within(
-            &session,
-            TELL,
-            error.send_through(Bytes::copy_from_slice(why.as_bytes())),
-        )
-        .await;
+        let told = within(&session, TELL, error.send_through(text.into())).await;
         if !matches!(told, Some(Ok(()))) {
             tracing::debug!("the client takes no text on the error stream");
         }

@@ -20,7 +20,7 @@ use crate::stream::{Incoming, Session};
 ///     tokio::spawn(async move {
 ///         match tokio::net::TcpStream::connect(("127.0.0.1", forward.port())).await {
 ///             Ok(target) => forward.copy(target).await,
-///             Err(error) => forward.fail(&format!("port {}: {error}", forward.port())).await,
+///             Err(error) => forward.fail(error).await,
 ///         }
 ///     });
 /// }
