@@ -25,6 +25,9 @@ pub(crate) struct IncomingData {
     pub(crate) remaining: u32,
 }
 
+/// The highest id of our parity that a lenient session lets its peer use: it must not use up ours.
+const MAX_TAKEN_ID: u32 = 1 << 30;
+
 /// A violation that ends the session.
 type Violation = &'static str;
 
@@ -277,8 +280,13 @@ impl Session {
             if self.next_id.is_none_or(|next| id < next) {
                 return self.on_reused_id(id);
             }
+            if id.get() > MAX_TAKEN_ID {
+                self.forced_reset = true;
+                self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
+                return Ok(());
+            }
             // Our own go on behind it.
-            self.next_id = StreamId::new(id.get() + 2).filter(|next| *next > id);
+            self.next_id = StreamId::new(id.get() + 2);
         }
         if id.get() <= self.highest_peer {
             return self.on_reused_id(id);

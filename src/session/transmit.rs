@@ -78,10 +78,14 @@ impl Session {
     }
 
     fn emit_opener(&mut self, key: Key, now: Instant) -> Option<Frame> {
+        let lenient = self.config.lenient_streams;
         let stream = self.store.get_mut(key)?;
         let opener = *stream.opener.take()?;
-        let fin =
-            stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+        // Nothing says that such a peer bears a FIN here that it does not send itself: only if that was asked for.
+        let fin = stream.fin_queued()
+            && stream.send.queue.is_empty()
+            && stream.send.marks.is_empty()
+            && (opener.fin || !lenient);
         let priority = stream.priority;
         let frame = if stream.own {
             let Some(id) = self.next_id else {

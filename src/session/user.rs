@@ -102,6 +102,7 @@ impl Session {
             block: headers,
             associated: options.associated,
             unidirectional: options.unidirectional,
+            fin: options.fin,
         };
         let mut stream = Stream::outgoing(options.priority, options.fin, opener);
         stream.send.window = self.new_send_window();
@@ -152,6 +153,7 @@ impl Session {
             block: headers,
             associated: None,
             unidirectional: false,
+            fin,
         }));
         if fin && stream.send.finish == Finish::Open {
             stream.send.finish = Finish::Queued;

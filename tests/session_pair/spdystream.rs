@@ -48,8 +48,22 @@ fn streams_are_plain_unless_asked_otherwise() {
     };
     assert_eq!(syn.priority, Priority::HIGHEST);
     assert!(!syn.fin && !syn.unidirectional && syn.associated.is_none());
+    // FIN is where it was asked for, and in a frame of its own else.
+    let quick = peer.open_stream();
+    peer.session.finish(quick).unwrap();
+    peer.open_with(OpenOptions::new().fin(true));
+    assert_eq!(
+        peer.sent(),
+        ["SYN_STREAM 9", "SYN_STREAM 11 FIN", "DATA 9 0 FIN"]
+    );
     let mut peer = server();
-    peer.feed(syn_with(1, false, false));
+    let key = peer.accepted(1, false);
+    peer.session.reply(key, response(), false).unwrap();
+    peer.session.finish(key).unwrap();
+    assert_eq!(peer.sent(), ["SYN_REPLY 1", "DATA 1 0 FIN"]);
+    let key = peer.accepted(3, false);
+    peer.session.reply(key, response(), true).unwrap();
+    assert_eq!(peer.sent(), ["SYN_REPLY 3 FIN"]);
     for stream in [2, 4] {
         peer.replied(stream);
     }
@@ -292,7 +306,12 @@ fn ids_of_either_parity_are_taken_and_our_own_go_on_behind_them() {
             "RST_STREAM 3 PROTOCOL_ERROR"
         ]
     );
+    // Ids must not run out.
+    peer.feed(syn(0x7fff_fffe, false));
+    assert_eq!(peer.sent(), ["RST_STREAM 2147483646 PROTOCOL_ERROR"]);
     assert!(!peer.session.is_over());
+    peer.open_stream();
+    assert_eq!(peer.sent(), ["SYN_STREAM 8"]);
     peer.feed(data(5, 1, true));
     assert_eq!(peer.read_all(odd).unwrap(), (vec![b'x'; 1], true));
 }

@@ -19,6 +19,7 @@ pub(crate) struct Setup {
     flow_control: FlowControl,
     reset: bool,
     small: bool,
+    spdystream: bool,
 }
 
 pub(crate) fn setup() -> impl Strategy<Value = Setup> {
@@ -26,13 +27,13 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
     let mode = prop_oneof![
         3 => Just(FlowControl::Spec), 1 => Just(FlowControl::Lenient), 1 => Just(FlowControl::Off)
     ];
-    (role, mode, any::<bool>(), any::<bool>()).prop_map(|(role, flow_control, reset, small)| {
-        Setup {
-            role,
-            flow_control,
-            reset,
-            small,
-        }
+    let flags = any::<[bool; 3]>();
+    (role, mode, flags).prop_map(|(role, flow_control, [reset, small, spdystream])| Setup {
+        role,
+        flow_control,
+        reset,
+        small,
+        spdystream,
     })
 }
 
@@ -144,7 +145,12 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
 
 pub(crate) fn run(setup: &Setup, ops: &[Op]) {
     let after = Duration::from_secs(1);
-    let mut config = Config::for_role(setup.role)
+    let config = match (setup.spdystream, setup.role) {
+        (true, Role::Client) => Config::spdystream_client(),
+        (true, Role::Server) => Config::spdystream_server(),
+        (false, role) => Config::for_role(role),
+    };
+    let mut config = config
         .flow_control(setup.flow_control)
         .keep_alive_interval(after)
         .idle_timeout(2 * after)
@@ -154,6 +160,9 @@ pub(crate) fn run(setup: &Setup, ops: &[Op]) {
         } else {
             Overflow::Pause
         });
+    if setup.spdystream {
+        config = config.open_timeout(after).silence_timeout(3 * after);
+    }
     if setup.small {
         config = config
             .initial_stream_window_size(30_000)
