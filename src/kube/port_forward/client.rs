@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::copy::{Failed, both};
 use super::{PORT, REQUEST_ID, STREAM_TYPE};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
+use crate::kube::stream_error;
 use crate::kube::time::within;
 use crate::stream::{OpenOptions, RecvStream, Session, Stream};
 
@@ -80,7 +81,7 @@ impl Client {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let mut error = self.open("error", port, request).await?;
         // It carries nothing from here; the server knows that a client is there from its mere existence.
-        error.send_half().finish()?;
+        error.shutdown().await.map_err(stream_error)?;
         let data = self.open("data", port, request).await?;
         let (_, error) = error.split();
         Ok(Forwarded {
@@ -213,7 +214,7 @@ impl Forwarded {
             Ok(()) => Ok(()),
             Err(Failed::Stream(error)) => Err(match self.error.error(self.port) {
                 Some(said) => said,
-                None => crate::kube::stream_error(error),
+                None => stream_error(error),
             }),
             Err(Failed::Other(error)) => {
                 self.data.reset(ResetStatus::CANCEL);
