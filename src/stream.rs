@@ -124,8 +124,8 @@ impl Session {
         Ok(Stream::new(&self.shared, key))
     }
 
-    /// Waits for the next stream of the peer. `None` means that no more will come: the session ended or is
-    /// draining.
+    /// Waits for the next stream of the peer. `None` means that no more will come: the session ended, is draining, or
+    /// [refuses](Self::refuse_streams) them.
     ///
     /// Streams whose headers pass the limits are reset with FRAME_TOO_LARGE and do not show up here.
     ///
@@ -153,7 +153,7 @@ impl Session {
                 .shared
                 .poll_accept(cx, |session| match session.accept() {
                     Some(accepted) => Some(Ok(Some(accepted))),
-                    None if session.is_draining() => {
+                    None if !session.is_accepting() => {
                         Some(session.outcome().unwrap_or(Ok(())).map(|()| None))
                     }
                     None => None,

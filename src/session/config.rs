@@ -144,7 +144,7 @@ impl Config {
     /// | [`early_goaway`](Self::early_goaway) | no | reads nothing behind a GOAWAY |
     /// | [`cancel_is_end`](Self::cancel_is_end) | yes | ends streams with RST_STREAM(CANCEL) |
     /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
-    /// | [`fold_header_names`](Self::fold_header_names) | yes | may be another that does not fold them |
+    /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
     /// | [`max_concurrent_streams`](Self::max_concurrent_streams) | 4,096 | knows no limit |
     /// | [`initial_max_open_streams`](Self::initial_max_open_streams) | 4,096 | announces no limit |

@@ -448,6 +448,13 @@ impl Session {
     pub fn stop_accepting(&mut self) {
         self.config.accept_streams = false;
         self.drop_backlog(true);
+        self.events.push_back(super::Event::Accept);
+    }
+
+    /// Whether streams of the peer may still come to be accepted.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.config.accept_streams && !self.is_draining()
     }
 
     /// The application drops its sending handle. A direction that it has not ended is cut off: the stream is reset
