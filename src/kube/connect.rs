@@ -10,7 +10,7 @@ use hyper::rt::{Read, Write};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
-use super::{PROTOCOL_VERSION, Status};
+use super::{PROTOCOL_VERSION, Status, printable};
 use crate::error::{Error, Result};
 use crate::http::Body;
 use crate::session::Config;
@@ -19,6 +19,9 @@ use crate::upgrade;
 
 /// How much of the body of a refusal is read.
 const MAX_BODY: usize = 64 << 10;
+
+/// How many characters of it a message shows.
+const SHOWN: usize = 500;
 
 /// Sends an HTTP/1.1 request and asks for SPDY/3.1 with one of these protocols of streams, the most wanted first; each is
 /// sent in a line of its own. Method (POST, for Kubernetes' servers), path and other headers are the caller's; see
@@ -55,11 +58,10 @@ where
     let chosen = chosen.filter(|name| !name.is_empty());
     if let Some(chosen) = &chosen {
         if !protocols.contains(&chosen.as_str()) {
-            let chosen: String = chosen.chars().take(100).collect();
             return Err(Error::negotiation(format!(
                 "expected one of the protocols {}; the server chose {}",
                 protocols.join(", "),
-                chosen.escape_debug()
+                printable(chosen, 100)
             )));
         }
     }
@@ -187,21 +189,19 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(status) = &self.status {
-            let reason = if status.reason.is_empty() {
-                "Unknown"
-            } else {
-                &status.reason
+            let reason = match status.reason.as_str() {
+                "" => "Unknown",
+                reason => reason,
             };
-            return write!(
-                f,
-                "{} from server: {}",
-                reason.escape_debug(),
-                status.message.escape_debug()
-            );
+            let message = printable(&status.message, SHOWN);
+            return write!(f, "{} from server: {message}", printable(reason, SHOWN));
         }
         let body = String::from_utf8_lossy(self.response.body());
-        let body: String = body.trim().chars().take(500).collect();
-        write!(f, "unable to upgrade connection: {}", body.escape_debug())
+        write!(
+            f,
+            "unable to upgrade connection: {}",
+            printable(&body, SHOWN)
+        )
     }
 }
 

@@ -103,6 +103,19 @@ pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-stream-proto
 pub const ACCEPTED_PROTOCOL_VERSIONS: HeaderName =
     HeaderName::from_static("x-accepted-stream-protocol-versions");
 
+/// A text of the peer, for messages: cut, and without what would take a terminal or a log apart.
+fn printable(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    for c in text.trim().chars().take(most) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// The error that an IO error of a stream of ours carries.
 fn stream_error(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {

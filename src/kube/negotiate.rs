@@ -8,13 +8,13 @@ use http_body::Body;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
-use super::{ACCEPTED_PROTOCOL_VERSIONS, PROTOCOL_VERSION};
+use super::{ACCEPTED_PROTOCOL_VERSIONS, PROTOCOL_VERSION, printable};
 use crate::error::Result;
 use crate::session::Config;
 use crate::stream::{Connection, Session};
 use crate::upgrade;
 
-/// How much of what the client offers is repeated to it.
+/// How many characters of what the client offers are repeated to it.
 const SHOWN: usize = 200;
 
 /// Takes the Upgrade to SPDY/3.1 out of a request and chooses the protocol of streams: the first of the client's that is
@@ -76,12 +76,11 @@ pub fn negotiate<'a>(headers: &HeaderMap, supported: &[&'a str]) -> Result<&'a s
         });
     }
     let names: Vec<_> = offered().map(String::from_utf8_lossy).collect();
-    let names: String = names.join(", ").chars().take(SHOWN).collect();
     Err(Refusal {
         status: StatusCode::FORBIDDEN,
         reason: format!(
             "unable to upgrade: no protocol is shared: the client offers {}, the server accepts {}",
-            names.escape_debug(),
+            printable(&names.join(", "), SHOWN),
             supported.join(", ")
         ),
         accepted: supported.iter().map(|&name| name.to_owned()).collect(),

@@ -293,3 +293,13 @@ async fn giving_up_resets_what_has_not_ended_and_says_goaway_last() {
     drop(peer);
     outcome(running).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_of_input_learns_why_the_session_has_ended() {
+    let (streams, _session, _running, peer) = opened(Version::V4, EXEC_I, &ALL).await;
+    let mut stdin = streams.stdin.unwrap();
+    peer.wire().shut_in();
+    within("closed", stdin.closed()).await;
+    let error = stdin.write_all(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
+}

@@ -128,7 +128,7 @@ async fn every_version_tells_the_outcome_in_its_way() {
         assert_eq!(output, b"x");
         match (got, exit) {
             (Exit::Failed(text), Exit::Failed(_)) => {
-                assert!(text.contains("exit code 255"), "{text}")
+                assert!(text.contains("exit code 255"), "{text}");
             }
             (got, exit) => assert_eq!(got, exit, "{version:?}"),
         }

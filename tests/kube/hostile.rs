@@ -123,18 +123,17 @@ where
 }
 
 async fn run_command(session: Session) {
-    for streams in [EXEC_IT] {
-        let Ok(streams) = Server::new(Version::V4, streams).accept(&session).await else {
-            return;
-        };
-        let (mut stdin, mut stdout) = (streams.stdin.unwrap(), streams.stdout.unwrap());
-        let mut resize = streams.resize.unwrap();
-        let sizes = spawn(async move { while let Ok(Some(_)) = resize.next().await {} });
-        drop(tokio::time::timeout(100 * SECOND, tokio::io::copy(&mut stdin, &mut stdout)).await);
-        drop(stdout.shutdown().await);
-        drop(streams.exit.finish(Exit::Code(0)).await);
-        sizes.await.unwrap();
-    }
+    let server = Server::new(Version::V4, EXEC_IT);
+    let Ok(streams) = server.accept(&session).await else {
+        return;
+    };
+    let (mut stdin, mut stdout) = (streams.stdin.unwrap(), streams.stdout.unwrap());
+    let mut resize = streams.resize.unwrap();
+    let sizes = spawn(async move { while let Ok(Some(_)) = resize.next().await {} });
+    drop(tokio::time::timeout(100 * SECOND, tokio::io::copy(&mut stdin, &mut stdout)).await);
+    drop(stdout.shutdown().await);
+    drop(streams.exit.finish(Exit::Code(0)).await);
+    sizes.await.unwrap();
 }
 
 async fn forward(session: Session) {
@@ -182,9 +181,14 @@ async fn use_ports(session: Session) {
         drop(tokio::time::timeout(100 * SECOND, forwarded.read_to_end(&mut answer)).await);
         drop(tokio::time::timeout(100 * SECOND, forwarded.failure()).await);
     };
-    tokio::join!(async { read(client.connect(80).await).await }, async {
-        read(client.connect(81).await).await
-    },);
+    tokio::join!(
+        async {
+            read(client.connect(80).await).await;
+        },
+        async {
+            read(client.connect(81).await).await;
+        },
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,7 +89,7 @@ async fn what_the_server_says_is_the_error_of_the_reader() {
         let mut forwarded = connected(&client, &mut peer, 1, 0).await;
         peer.send(data(3, "so far")).await;
         peer.send(data(1, "port 80: ")).await;
-        peer.send(data(1, "connection refused\n")).await;
+        peer.send(data(1, "connection \u{1b}[2Jrefused\n")).await;
         for stream in [1, 3] {
             let end = if reset {
                 cancel(stream)
@@ -105,7 +105,9 @@ async fn what_the_server_says_is_the_error_of_the_reader() {
         let error: &spdy::Error = error.get_ref().unwrap().downcast_ref().unwrap();
         assert!(error.is_connect(), "{error}");
         let said: &RemoteError = error.source().unwrap().downcast_ref().unwrap();
-        assert_eq!(said.text(), "port 80: connection refused");
+        assert_eq!(said.text(), "port 80: connection \u{1b}[2Jrefused");
+        // Nothing that a terminal would obey.
+        assert_eq!(said.to_string(), "port 80: connection \\u{1b}[2Jrefused");
         let error = within("the error stream", forwarded.failure())
             .await
             .unwrap();

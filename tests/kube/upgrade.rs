@@ -355,7 +355,7 @@ async fn a_refusal_comes_with_its_status_headers_and_body() {
     };
     assert_eq!(
         refused.to_string(),
-        "NotFound from server: pods \\\"p\\\" not found"
+        "NotFound from server: pods \"p\" not found"
     );
     let status = refused.status().unwrap();
     assert_eq!(

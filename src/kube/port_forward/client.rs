@@ -13,8 +13,8 @@ use super::{PORT, REQUEST_ID, STREAM_TYPE};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
-use crate::kube::stream_error;
 use crate::kube::time::within;
+use crate::kube::{printable, stream_error};
 use crate::stream::{OpenOptions, RecvStream, Session, Stream};
 
 /// The largest text that is read from an error stream, in bytes.
@@ -128,7 +128,7 @@ impl RemoteError {
 
 impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_debug().fmt(f)
+        f.write_str(&printable(&self.0, MAX_TEXT))
     }
 }
 

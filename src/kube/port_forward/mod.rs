@@ -3,6 +3,10 @@
 //! For every connection the client opens an `error` stream, which it ends at once, and a `data` stream, both with the port
 //! and a number that makes them a pair. The server dials the port when both are there. What goes wrong is text on the
 //! `error` stream.
+//!
+//! There are no windows: a target that takes nothing fills its stream up to
+//! [`unread_stream_limit`](crate::Config::unread_stream_limit), and then holds all connections of the session up. Where that
+//! is not wanted, [`Overflow::Reset`](crate::Overflow::Reset) gives up the one that is stuck.
 
 mod client;
 mod copy;
@@ -14,6 +18,7 @@ pub use self::client::{Client, Forwarded, RemoteError};
 pub use self::forward::Forward;
 pub use self::server::Server;
 
+use super::printable;
 use crate::error::{Error, Result};
 
 /// The protocols, of which there is one.
@@ -32,10 +37,9 @@ pub fn check(protocol: Option<&str>) -> Result<()> {
     if protocol.is_some_and(|name| PROTOCOLS.contains(&name)) {
         return Ok(());
     }
-    let got: String = protocol.unwrap_or("none").chars().take(100).collect();
     Err(Error::negotiation(format!(
         "expected the protocol {}; got {}",
         PROTOCOLS[0],
-        got.escape_debug()
+        printable(protocol.unwrap_or("none"), 100)
     )))
 }

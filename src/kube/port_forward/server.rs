@@ -8,6 +8,7 @@ use super::pairs::{Added, Half, Head, Kind, Pairs, RequestId};
 use crate::error::Result;
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
+use crate::kube::printable;
 use crate::kube::time::before;
 use crate::stream::{Incoming, Session};
 
@@ -173,7 +174,7 @@ fn give_up(request: &RequestId, half: Half, limit: Duration) {
 
 fn shown(request: &RequestId) -> String {
     match request {
-        RequestId::Given(given) => given.escape_debug().to_string(),
+        RequestId::Given(given) => printable(given, given.len()),
         RequestId::Stream(id) => format!("of stream {id}"),
     }
 }

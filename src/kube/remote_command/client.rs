@@ -153,10 +153,11 @@ impl AsyncWrite for StdinWriter {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.poll_closed(cx).is_ready() {
+        if self.poll_closed(cx).is_ready() && self.recv.is_end() {
             let why = "the command takes no more standard input";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why)));
         }
+        // A stream that ended early has an error of its own.
         Pin::new(&mut self.send).poll_write(cx, buf)
     }
 

@@ -9,6 +9,7 @@ mod exit;
 mod resize;
 mod server;
 
+use super::printable;
 use crate::error::{Error, Result};
 
 pub use self::client::{Client, ClientStreams, ExitReceiver, OutputReader, StdinWriter};
@@ -76,10 +77,9 @@ impl Version {
             return Ok(Self::V1);
         };
         Self::from_name(name).ok_or_else(|| {
-            let name: String = name.chars().take(100).collect();
+            let name = printable(name, 100);
             Error::negotiation(format!(
-                "expected a protocol of exec and attach; got {}",
-                name.escape_debug()
+                "expected a protocol of exec and attach; got {name}"
             ))
         })
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::{GoAwayStatus, ResetStatus};
 use crate::headers::HeaderBlock;
 use crate::kube::stream_error;
-use crate::kube::time::within;
+use crate::kube::time::{before, within};
 use crate::stream::{Incoming, RecvStream, SendStream, Session, Stream};
 
 /// The server's side of a command, to be [accepted](Self::accept) from a session.
@@ -314,9 +314,9 @@ impl ExitSender {
     /// Dropping the future may lose the outcome; the session ends all the same.
     pub async fn finish(mut self, exit: Exit) -> Result<()> {
         let session = self.session.clone();
-        let limit = self.finish_timeout;
+        let limit = session.shared().now().checked_add(self.finish_timeout);
         let text = exit.encode(self.version);
-        let told = within(&session, limit, async {
+        let told = before(&session, limit, async {
             if !text.is_empty() {
                 self.error.send(text).await?;
             }
@@ -327,7 +327,7 @@ impl ExitSender {
         self.finished = true;
         self.end();
         drop(self);
-        let over = within(&session, limit, session.closed()).await;
+        let over = before(&session, limit, session.closed()).await;
         if over.is_none() {
             tracing::warn!("streams of a command that has ended stay open; the session is cut off");
             session.abort(GoAwayStatus::OK);
