@@ -444,6 +444,15 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
+    /// Resets the streams whose direction to the peer the application has not ended, as if it had dropped them.
+    pub fn reset_unfinished(&mut self) {
+        for key in self.store.keys() {
+            if !self.is_finished_sending(key) {
+                self.reset(key, ResetStatus::CANCEL);
+            }
+        }
+    }
+
     /// Nobody will accept streams any more: waiting ones and new ones are refused.
     pub fn stop_accepting(&mut self) {
         self.config.accept_streams = false;

@@ -318,7 +318,7 @@ async fn an_output_that_stays_open_does_not_keep_the_session_for_ever() {
     open_all(&mut peer, &ALL).await;
     let streams = within("accept", accepting).await.unwrap().unwrap();
     let mut kept = streams.stdout.unwrap();
-    drop(streams.stderr);
+    streams.stderr.unwrap().shutdown().await.unwrap();
     let start = tokio::time::Instant::now();
     within("finish", streams.exit.finish(Exit::Code(0)))
         .await
@@ -326,29 +326,90 @@ async fn an_output_that_stays_open_does_not_keep_the_session_for_ever() {
     assert_eq!(start.elapsed(), 5 * SECOND);
     assert!(kept.write_all(b"x").await.is_err());
     let frames = rest(&mut peer).await;
-    assert!(
-        matches!(frames.last(), Some(Frame::GoAway(_))),
-        "{frames:?}"
-    );
+    let last: [Frame; 2] = [cancel(5).into(), go_away(7, GoAwayStatus::OK).into()];
+    assert_eq!(frames[frames.len() - 2..], last);
     drop(peer);
-    // It was cut off, which is no clean end.
-    outcome(running).await.unwrap_err();
+    outcome(running).await.unwrap();
+}
+
+/// Somebody looks at the last page of the output for a while.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_late_loses_nothing_of_the_end() {
+    let (streams, _session, running, mut peer) = started(Version::V4, EXEC_I, &ALL).await;
+    peer.wire().set_out_capacity(1000);
+    let mut stdout = streams.stdout.unwrap();
+    drop(streams.stderr);
+    let ending = spawn(async move {
+        stdout.write_all(&[4; 400_000]).await.unwrap();
+        // Ended, and not waited for.
+        stdout.finish().unwrap();
+        drop(stdout);
+        streams.exit.finish(Exit::Code(9)).await
+    });
+    tokio::time::sleep(500 * SECOND).await;
+    assert!(!ending.is_finished());
+    let (mut output, mut status) = (0, Vec::new());
+    let mut last = None;
+    for frame in rest(&mut peer).await {
+        match &frame {
+            Frame::Data(data) if data.id.get() == 5 => output += data.payload.len(),
+            Frame::Data(data) => status.extend_from_slice(&data.payload),
+            _ => {}
+        }
+        last = Some(frame);
+    }
+    assert_eq!(output, 400_000);
+    assert_eq!(Status::from_json(&status).unwrap().causes[0].message, "9");
+    assert_eq!(last, Some(go_away(7, GoAwayStatus::OK).into()));
+    within("finish", ending).await.unwrap().unwrap();
+    drop(peer);
+    outcome(running).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_does_not_hold_the_end_up() {
-    let (streams, _session, running, mut peer) = started(Version::V4, EXEC_I, &ALL).await;
+    let config = Config::spdystream_server().write_timeout(60 * SECOND);
+    let (session, running, mut peer) = kubelet_with(config);
+    let accepting = accepting(&session, Version::V4, EXEC_I);
+    open_all(&mut peer, &ALL).await;
+    let streams = within("accept", accepting).await.unwrap().unwrap();
     peer.wire().set_out_capacity(0);
     let mut stdout = streams.stdout.unwrap();
     let writing = spawn(async move { while stdout.write_all(&[0; 4096]).await.is_ok() {} });
-    let finished = within("finish", streams.exit.finish(Exit::Code(0))).await;
-    drop(finished);
+    settle().await;
+    let start = tokio::time::Instant::now();
+    let error = within("finish", streams.exit.finish(Exit::Code(0)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Write), "{error}");
+    assert_eq!(start.elapsed(), 60 * SECOND);
     within("the writer", writing).await.unwrap();
-    peer.wire().set_out_capacity(usize::MAX);
-    let frames = rest(&mut peer).await;
-    drop(peer);
-    assert!(!frames.is_empty());
     outcome(running).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_given_up_half_way_says_one_thing_only() {
+    let (streams, _session, running, mut peer) = started(Version::V4, EXEC_I, &ALL).await;
+    drop(streams.stderr);
+    peer.wire().set_out_capacity(0);
+    let mut stdout = streams.stdout.unwrap();
+    spawn(async move { stdout.write_all(&[0; 400_000]).await });
+    settle().await;
+    let finish = streams.exit.finish(Exit::Code(0));
+    assert!(tokio::time::timeout(SECOND, finish).await.is_err());
+    peer.wire().set_out_capacity(usize::MAX);
+    let text: Vec<u8> = rest(&mut peer)
+        .await
+        .into_iter()
+        .filter_map(|frame| match frame {
+            Frame::Data(data) if data.id.get() == 1 => Some(data.payload.to_vec()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert!(Status::from_json(&text).unwrap().is_success());
+    drop(peer);
+    outcome(running).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,10 +9,10 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use super::resize::ResizeReader;
 use super::{Exit, Kind, STREAM_TYPE, Streams, Version};
 use crate::error::{Error, Initiator, Result, Timeout};
-use crate::frame::{GoAwayStatus, ResetStatus};
+use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
 use crate::kube::stream_error;
-use crate::kube::time::{before, within};
+use crate::kube::time::within;
 use crate::stream::{Incoming, RecvStream, SendStream, Session, Stream};
 
 /// The server's side of a command, to be [accepted](Self::accept) from a session.
@@ -43,7 +43,8 @@ impl Server {
         self
     }
 
-    /// How long [`ExitSender::finish`] waits for the client to take what is left. Default: 30 s.
+    /// How long [`ExitSender::finish`] waits for outputs that the application has not shut down, once the client has the
+    /// outcome. Default: 30 s.
     #[must_use]
     pub fn finish_timeout(mut self, timeout: Duration) -> Self {
         self.finish_timeout = timeout;
@@ -197,7 +198,7 @@ impl Set {
                 error: output(error),
                 others,
                 finish_timeout,
-                finished: false,
+                told: false,
             },
         })
     }
@@ -294,67 +295,67 @@ pub struct ExitSender {
     /// Our direction of what the client writes.
     others: Vec<Arc<SendStream>>,
     finish_timeout: Duration,
-    finished: bool,
+    /// The outcome is queued.
+    told: bool,
 }
 
 impl ExitSender {
     /// Writes the outcome and ends everything, in the order in which Go's clients lose nothing: `error` with FIN, a reset
-    /// of what the client may still write, GOAWAY as the last frame. Shut `stdout` and `stderr` down before.
+    /// of what the client may still write, GOAWAY as the last frame. Shut `stdout` and `stderr` down before: what is still
+    /// open after [`Server::finish_timeout`] is reset.
     ///
-    /// Completes when no stream is left. If that takes longer than [`Server::finish_timeout`], for a client that does not
-    /// read or an output that is still open, the session is cut off. The [`Connection`](crate::stream::Connection) writes
-    /// the last bytes and closes the transport: in a process that ends with the command, await it.
+    /// Completes when no stream is left. A client that reads slowly is waited for, be it that its user looks at the last
+    /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. The
+    /// [`Connection`](crate::stream::Connection) writes the last bytes and closes the transport: in a process that ends
+    /// with the command, await it.
     ///
     /// # Errors
     ///
-    /// Why the outcome did not get out: the client has gone, or takes nothing.
+    /// Why the outcome did not get out: the client has gone, or the session has ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future may lose the outcome; the session ends all the same.
+    /// Dropping the future ends the session all the same. Before the outcome is queued, it is as if the sender was dropped.
     pub async fn finish(mut self, exit: Exit) -> Result<()> {
-        let session = self.session.clone();
-        let limit = session.shared().now().checked_add(self.finish_timeout);
-        let text = exit.encode(self.version);
-        let told = before(&session, limit, async {
-            if !text.is_empty() {
-                self.error.send(text).await?;
-            }
-            self.error.shutdown().await?;
-            Ok::<_, io::Error>(())
-        })
-        .await;
-        self.finished = true;
-        self.end();
+        let outcome = self.tell(&exit).await;
+        let (session, limit) = (self.session.clone(), self.finish_timeout);
         drop(self);
-        let over = before(&session, limit, session.closed()).await;
-        if over.is_none() {
-            tracing::warn!("streams of a command that has ended stay open; the session is cut off");
-            session.abort(GoAwayStatus::OK);
+        if within(&session, limit, session.closed()).await.is_none() {
+            tracing::warn!("outputs of a command that has ended are open; they are reset");
+            // A session that failed has no streams.
+            drop(
+                session
+                    .shared()
+                    .with(|state| state.session.reset_unfinished()),
+            );
+            session.closed().await;
         }
-        match told {
-            Some(told) => told.map_err(stream_error),
-            None => Err(Error::timeout(Timeout::Write)),
-        }
+        outcome
     }
 
-    /// Ends all that nobody writes to any more.
-    fn end(&mut self) {
-        for stream in self.others.drain(..) {
-            stream.reset(ResetStatus::CANCEL);
+    async fn tell(&mut self, exit: &Exit) -> Result<()> {
+        let text = exit.encode(self.version);
+        if !text.is_empty() {
+            self.error.send(text).await?;
         }
-        self.session.shutdown();
+        self.told = true;
+        self.error.shutdown().await.map_err(stream_error)
     }
 }
 
 impl Drop for ExitSender {
     fn drop(&mut self) {
-        if self.finished {
-            return;
-        }
-        let exit = Exit::Failed("the server has given the command up before its end".to_owned());
         // If the client has gone, there is nobody to tell.
-        drop(self.error.send_last(exit.encode(self.version)));
-        self.end();
+        drop(if self.told {
+            self.error.end()
+        } else {
+            let why = "the server has given the command up before its end";
+            let exit = Exit::Failed(why.to_owned());
+            self.error.send_last(exit.encode(self.version))
+        });
+        for stream in self.others.drain(..) {
+            stream.reset(ResetStatus::CANCEL);
+        }
+        self.session.shutdown();
     }
 }
