@@ -200,6 +200,7 @@ rows! {
             "kubectl interop"; "How fast kubectl returns was not measured yet.";
             "kube command_server::a_command_ends_with_its_outputs_its_outcome_and_goaway_in_this_order",
             "kube command_server::a_command_that_is_given_up_is_never_taken_for_a_success",
+            "kube command_server::a_client_that_reads_late_loses_nothing_of_the_end",
             "kube command_client::an_end_as_of_a_go_server_loses_nothing",
             "kube command_client::a_connection_that_ends_without_an_outcome_is_no_success",
         ];
