@@ -401,3 +401,45 @@ async fn the_end_of_the_session_ends_the_wait_and_what_waits() {
     drop(peer);
     outcome(running).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_takes_no_more_holds_nothing_up() {
+    let (mut receive, session, _running, mut peer) = forwarding();
+    open_pair(&mut peer, 1, "80", "0").await;
+    open_pair(&mut peer, 5, "81", "1").await;
+    let (first, mut other) = (next(&mut receive).await, next(&mut receive).await);
+    let (target, wire) = pipe();
+    let copying = spawn(first.copy(target));
+    wire.fail_writes(std::io::ErrorKind::BrokenPipe);
+    for _ in 0..100 {
+        peer.send(data(3, [0; 32 << 10])).await;
+    }
+    peer.send(data(7, "x")).await;
+    let byte = within("the other connection", other.read_u8()).await;
+    assert_eq!(byte.unwrap(), b'x');
+    assert_eq!(session.unread_bytes(), 0);
+    // It may still say something.
+    wire.write_all(b"413").await.unwrap();
+    peer.expect(data(3, "413")).await;
+    wire.shut_in();
+    peer.expect(data(3, "").fin()).await;
+    peer.expect(data(1, "").fin()).await;
+    within("the copy", copying).await.unwrap();
+    assert_eq!(session.stream_count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_waits_to_be_told_holds_nothing_up() {
+    let (mut receive, session, _running, mut peer) = forwarding();
+    open_pair(&mut peer, 1, "80", "0").await;
+    peer.wire().set_out_capacity(0);
+    let failing = spawn(next(&mut receive).await.fail("no"));
+    for _ in 0..100 {
+        peer.send(data(3, [0; 32 << 10])).await;
+    }
+    settle().await;
+    assert_eq!(session.unread_bytes(), 0);
+    peer.wire().set_out_capacity(usize::MAX);
+    within("fail", failing).await.unwrap();
+    peer.expect(data(1, "port 80: no")).await;
+}

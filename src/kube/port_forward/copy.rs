@@ -1,6 +1,10 @@
 //! Bytes in both directions, and whose fault it is when they stop.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 
@@ -17,6 +21,9 @@ pub(super) enum Failed {
 }
 
 /// Copies each direction to its end, and ends the other side's then.
+///
+/// A side that takes no more may still have something to say, such as why. What comes for it is discarded meanwhile: in a
+/// session without windows it would hold all other streams up.
 pub(super) async fn both<S, T>(stream: &mut S, other: T) -> Result<(), Failed>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -24,19 +31,24 @@ where
 {
     let (mut from_stream, mut to_stream) = split(stream);
     let (mut from_other, mut to_other) = split(other);
+    let closed = AtomicBool::new(false);
     let out = async {
         let mut buffer = vec![0; CHUNK];
         loop {
-            let n = from_stream
-                .read(&mut buffer)
-                .await
-                .map_err(Failed::Stream)?;
-            if n == 0 {
-                return to_other.shutdown().await.map_err(Failed::Other);
+            let n = from_stream.read(&mut buffer).await;
+            let bytes = &buffer[..n.map_err(Failed::Stream)?];
+            if closed.load(Ordering::Relaxed) {
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                continue;
             }
-            let bytes = &buffer[..n];
-            to_other.write_all(bytes).await.map_err(Failed::Other)?;
-            to_other.flush().await.map_err(Failed::Other)?;
+            match pass(&mut to_other, bytes).await {
+                Ok(()) if bytes.is_empty() => return Ok(()),
+                Ok(()) => {}
+                Err(error) if is_closed(&error) => closed.store(true, Ordering::Relaxed),
+                Err(error) => return Err(Failed::Other(error)),
+            }
         }
     };
     let back = async {
@@ -50,26 +62,37 @@ where
             to_stream.write_all(bytes).await.map_err(Failed::Stream)?;
         }
     };
-    let (mut out, mut back) = (std::pin::pin!(out), std::pin::pin!(back));
-    tokio::select! {
-        ended = &mut out => match ended {
-            Ok(()) => back.await,
-            // Half of a connection that takes nothing may still have something to say, such as why.
-            Err(Failed::Other(error)) if is_closed(&error) => match back.await {
-                Ok(()) => Ok(()),
-                Err(failed) => Err(failed),
-            },
-            Err(failed) => Err(failed),
-        },
-        ended = &mut back => {
-            ended?;
-            match out.await {
-                // It has ended before, and need not take what comes behind.
-                Err(Failed::Other(error)) if is_closed(&error) => Ok(()),
-                ended => ended,
+    let (mut out, mut back) = (pin!(out), pin!(back));
+    let (mut out_over, mut back_over) = (false, false);
+    poll_fn(|cx| {
+        if !out_over {
+            if let Poll::Ready(result) = out.as_mut().poll(cx) {
+                result?;
+                out_over = true;
             }
         }
+        if !back_over {
+            if let Poll::Ready(result) = back.as_mut().poll(cx) {
+                result?;
+                back_over = true;
+            }
+        }
+        if back_over && (out_over || closed.load(Ordering::Relaxed)) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Writes what there is; nothing is the end.
+async fn pass(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return to.shutdown().await;
     }
+    to.write_all(bytes).await?;
+    to.flush().await
 }
 
 /// Whether the other side of a transport has closed it.

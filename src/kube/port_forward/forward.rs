@@ -78,6 +78,8 @@ impl Forward {
             data,
             error,
         } = self;
+        // What the client sends meanwhile is discarded: unread it would hold the session up.
+        let (data, _) = data.split();
         let text = format!("port {port}: {why}");
         tracing::warn!("a forwarded connection has failed: {text}");
         // What is reset drops what it has queued: the text has to be on its way first.

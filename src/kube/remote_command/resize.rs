@@ -137,12 +137,14 @@ impl Drop for ResizeReader {
 /// The client's end of the `resize` stream. Dropping it resets the stream.
 #[derive(Debug)]
 pub struct ResizeWriter {
-    stream: Stream,
+    send: SendStream,
 }
 
 impl ResizeWriter {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream }
+        // What a server sends on it is discarded.
+        let (send, _) = stream.split();
+        Self { send }
     }
 
     /// Tells the size of the terminal. The first one is expected right after the streams were opened.
@@ -157,7 +159,7 @@ impl ResizeWriter {
     pub async fn send(&mut self, size: TerminalSize) -> Result<()> {
         let TerminalSize { width, height } = size;
         let object = format!("{{\"Width\":{width},\"Height\":{height}}}\n");
-        self.stream.send_half().send(object.into()).await
+        self.send.send(object.into()).await
     }
 }
 
