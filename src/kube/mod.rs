@@ -3,7 +3,7 @@
 //! | to do this | use |
 //! |---|---|
 //! | answer the Upgrade of a client, with its protocol | [`on`] |
-//! | send the Upgrade to a server | [`connect`] |
+//! | send the Upgrade to a server | [`connect()`] |
 //! | run a command for a client, or for a user | [`remote_command`] |
 //! | forward connections to ports | [`port_forward`] |
 //!
