@@ -267,22 +267,26 @@ async fn a_failure_is_a_text_and_then_both_streams_are_reset() {
     assert_eq!(session.stream_count(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_failure_that_nobody_takes_is_given_up_in_time() {
-    let (mut receive, session, _running, mut peer) = forwarding();
-    open_pair(&mut peer, 1, "80", "0").await;
-    let mut forward = next(&mut receive).await;
+/// The client takes nothing, and as much is queued as there is room for.
+async fn stuff(peer: &mut Peer, forward: &mut Forward) {
     peer.wire().set_out_capacity(0);
-    // As much as there is room for in front of it.
     loop {
         let write = forward.write_all(&[0; 16 << 10]);
         if tokio::time::timeout(Duration::from_millis(1), write)
             .await
             .is_err()
         {
-            break;
+            return;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_nobody_takes_is_given_up_in_time() {
+    let (mut receive, session, _running, mut peer) = forwarding();
+    open_pair(&mut peer, 1, "80", "0").await;
+    let mut forward = next(&mut receive).await;
+    stuff(&mut peer, &mut forward).await;
     let start = tokio::time::Instant::now();
     within("fail", forward.fail("connection refused")).await;
     assert!(start.elapsed() <= 10 * SECOND);
@@ -432,8 +436,11 @@ async fn a_target_that_takes_no_more_holds_nothing_up() {
 async fn a_failure_that_waits_to_be_told_holds_nothing_up() {
     let (mut receive, session, _running, mut peer) = forwarding();
     open_pair(&mut peer, 1, "80", "0").await;
-    peer.wire().set_out_capacity(0);
-    let failing = spawn(next(&mut receive).await.fail("no"));
+    let mut forward = next(&mut receive).await;
+    stuff(&mut peer, &mut forward).await;
+    let failing = spawn(forward.fail("no"));
+    settle().await;
+    assert!(!failing.is_finished());
     for _ in 0..100 {
         peer.send(data(3, [0; 32 << 10])).await;
     }
@@ -441,5 +448,10 @@ async fn a_failure_that_waits_to_be_told_holds_nothing_up() {
     assert_eq!(session.unread_bytes(), 0);
     peer.wire().set_out_capacity(usize::MAX);
     within("fail", failing).await.unwrap();
-    peer.expect(data(1, "port 80: no")).await;
+    loop {
+        match within("the text", peer.recv()).await.unwrap() {
+            Frame::Data(data) if data.id.get() == 3 => {}
+            frame => break assert_eq!(frame, data(1, "port 80: no").into()),
+        }
+    }
 }

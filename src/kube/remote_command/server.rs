@@ -198,7 +198,6 @@ impl Set {
                 error: output(error),
                 others,
                 finish_timeout,
-                told: false,
             },
         })
     }
@@ -295,8 +294,6 @@ pub struct ExitSender {
     /// Our direction of what the client writes.
     others: Vec<Arc<SendStream>>,
     finish_timeout: Duration,
-    /// The outcome is queued.
-    told: bool,
 }
 
 impl ExitSender {
@@ -338,21 +335,15 @@ impl ExitSender {
         if !text.is_empty() {
             self.error.send(text).await?;
         }
-        self.told = true;
         self.error.shutdown().await.map_err(stream_error)
     }
 }
 
 impl Drop for ExitSender {
     fn drop(&mut self) {
-        // If the client has gone, there is nobody to tell.
-        drop(if self.told {
-            self.error.end()
-        } else {
-            let why = "the server has given the command up before its end";
-            let exit = Exit::Failed(why.to_owned());
-            self.error.send_last(exit.encode(self.version))
-        });
+        let exit = Exit::Failed("the server has given the command up before its end".to_owned());
+        // Refused where there is an outcome already, or nobody to tell it to.
+        drop(self.error.send_last(exit.encode(self.version)));
         for stream in self.others.drain(..) {
             stream.reset(ResetStatus::CANCEL);
         }
