@@ -41,6 +41,12 @@ pub enum Timeout {
     TlsHandshake,
     /// The head of an HTTP/1.1 request did not arrive in time, or the next one on a connection that is kept alive.
     RequestHead,
+    /// No SYN_REPLY came within `open_timeout`.
+    Open,
+    /// No frame went in either direction for `silence_timeout`.
+    Silence,
+    /// Streams that belong together were not all there in time.
+    Streams,
 }
 
 #[derive(Debug)]
@@ -158,7 +164,16 @@ impl Error {
             }
             Timeout::TlsHandshake => "the TLS handshake was not finished in time",
             Timeout::RequestHead => "the head of an HTTP/1.1 request did not arrive in time",
+            Timeout::Open => "the peer has not replied to the stream within the open time-out",
+            Timeout::Silence => "no frame went in either direction within the silence time-out",
+            Timeout::Streams => "the streams that belong together were not all opened in time",
         };
+        Self::new(Kind::Timeout(which), detail)
+    }
+
+    /// As [`Error::timeout`], in other words.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn timeout_because(which: Timeout, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Timeout(which), detail)
     }
 

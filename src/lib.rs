@@ -13,6 +13,7 @@
 //! | put SPDY into a tower stack of connections | [`SpdyLayer`] |
 //! | shut all of them down without losing a request | [`server::GracefulShutdown`] |
 //! | open and accept raw byte streams | [`stream::Session`] |
+//! | serve, or be the client of, `kubectl exec`, `attach`, `cp` and `port-forward` | [`kube`] |
 //! | build on the protocol without IO | [`session::Session`], [`codec`] |
 //!
 //! The version on the wire is SPDY/3.1. Section numbers in these pages are those of the SPDY/3.1 draft.
@@ -23,6 +24,7 @@
 //!
 //! ```text
 //! L6  upgrade  layer  tls     HTTP Upgrade, tower layers, TLS with ALPN
+//!     kube                    Kubernetes' protocols of streams
 //! L5  server  client          hyper-style builders, connections, serve(), one port for all, the connector
 //! L4  http                    Request/Response <-> header block, Body, body pipe
 //! L3  conn  stream            tokio driver; Session, Stream, SendStream, RecvStream
@@ -39,6 +41,7 @@
 //! | `client` | L5 `client` | yes |
 //! | `tls` | [`tls`]: TLS with ALPN by tokio-rustls, at both ends | |
 //! | `upgrade` | [`upgrade`]: the HTTP/1.1 Upgrade to SPDY, at both ends | yes |
+//! | `kube` | [`kube`]: the streams of Kubernetes' `exec`, `attach` and `port-forward`, at both ends | |
 //! | `auto` | [`server::auto`], `client::FallbackConnector`: HTTP/2 and HTTP/1.1 beside SPDY, by hyper | |
 //! | `hyper-rustls` | `NegotiatedAlpn` for hyper-rustls's `MaybeHttpsStream` | |
 //! | `stream` | L3, raw streams over tokio; both of the above enable it | |
@@ -80,6 +83,8 @@ pub mod conn;
 mod http;
 #[cfg(feature = "hyper-rustls")]
 mod hyper_rustls;
+#[cfg(feature = "kube")]
+pub mod kube;
 #[cfg(feature = "server")]
 mod layer;
 #[cfg(any(feature = "server", feature = "client"))]

@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod incoming;
 mod recv;
 mod send;
 
@@ -40,13 +41,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub use self::incoming::Incoming;
 pub use self::recv::RecvStream;
 pub use self::send::SendStream;
 pub use crate::session::OpenOptions;
 
 use crate::conn::{self, Clock, Driver, Shared, State, Stats, TokioClock};
 use crate::error::{Error, Result};
-use crate::frame::{GoAwayStatus, Priority, ResetStatus, Role, StreamId};
+use crate::frame::{GoAwayStatus, ResetStatus, Role, StreamId};
 use crate::headers::HeaderBlock;
 use crate::session::{Accepted, Config, Key, Reservation};
 
@@ -122,8 +124,8 @@ impl Session {
         Ok(Stream::new(&self.shared, key))
     }
 
-    /// Waits for the next stream of the peer. `None` means that no more will come: the session ended or is
-    /// draining.
+    /// Waits for the next stream of the peer. `None` means that no more will come: the session ended, is draining, or
+    /// [refuses](Self::refuse_streams) them.
     ///
     /// Streams whose headers pass the limits are reset with FRAME_TOO_LARGE and do not show up here.
     ///
@@ -151,7 +153,7 @@ impl Session {
                 .shared
                 .poll_accept(cx, |session| match session.accept() {
                     Some(accepted) => Some(Ok(Some(accepted))),
-                    None if session.is_draining() => {
+                    None if !session.is_accepting() => {
                         Some(session.outcome().unwrap_or(Ok(())).map(|()| None))
                     }
                     None => None,
@@ -183,6 +185,13 @@ impl Session {
                 Err(error) => stream.reset(error.status()),
             }
         }
+    }
+
+    /// Takes no more streams of the peer: those that wait to be accepted, and all that come, are refused. Streams under
+    /// way go on, and own ones can be opened. For protocols whose streams are all there after the start.
+    pub fn refuse_streams(&self) {
+        // A session that failed takes none either.
+        drop(self.shared.with(|state| state.session.stop_accepting()));
     }
 
     /// Measures a round trip with a PING: the time from its emission to its echo.
@@ -429,73 +438,6 @@ impl<T> fmt::Debug for Connection<T> {
         f.debug_struct("Connection")
             .field("driver", &self.driver)
             .finish()
-    }
-}
-
-/// A stream that the peer has opened, to be [replied to](Incoming::reply) or [rejected](Incoming::reject).
-///
-/// Dropping it resets the stream with CANCEL.
-#[derive(Debug)]
-#[must_use = "a stream that is neither replied to nor rejected is cancelled"]
-pub struct Incoming {
-    stream: Stream,
-    id: StreamId,
-    headers: HeaderBlock,
-    priority: Priority,
-    associated: Option<StreamId>,
-    unidirectional: bool,
-}
-
-impl Incoming {
-    /// The headers of the SYN_STREAM.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderBlock {
-        &self.headers
-    }
-
-    /// The wire id.
-    #[must_use]
-    pub fn id(&self) -> StreamId {
-        self.id
-    }
-
-    /// The priority the peer asked for.
-    #[must_use]
-    pub fn priority(&self) -> Priority {
-        self.priority
-    }
-
-    /// The stream that this one belongs to, if the peer named one.
-    #[must_use]
-    pub fn associated(&self) -> Option<StreamId> {
-        self.associated
-    }
-
-    /// Whether nothing may be sent on the stream: [`reply`](Self::reply) sends no SYN_REPLY then.
-    #[must_use]
-    pub fn is_unidirectional(&self) -> bool {
-        self.unidirectional
-    }
-
-    /// Answers with a SYN_REPLY that carries these headers, often none.
-    ///
-    /// # Errors
-    ///
-    /// The stream's own error if the peer has reset it meanwhile.
-    pub fn reply(self, headers: HeaderBlock) -> Result<Stream> {
-        if !self.unidirectional {
-            let key = self.stream.send.key();
-            self.stream
-                .send
-                .shared()
-                .with(|state| state.session.reply(key, headers, false))??;
-        }
-        Ok(self.stream)
-    }
-
-    /// Refuses the stream: RST_STREAM with this status, REFUSED_STREAM if nothing was processed.
-    pub fn reject(self, status: ResetStatus) {
-        self.stream.reset(status);
     }
 }
 

@@ -406,6 +406,7 @@ fn control_frames_above_the_limit_are_drained() {
         block: BlockLimits {
             max_list_size: 1 << 20,
             max_values: 100,
+            fold_names: false,
         },
         max_control_frame_size: 1,
     };

@@ -205,8 +205,30 @@ fn builders_and_connectors_know_nothing_of_what_stands_on_them() {
         "rustls",
         "crate::upgrade",
         "crate::layer",
+        "crate::kube",
     ];
     forbid(&sources(&["server", "client"]), &words);
+}
+
+#[test]
+fn kubernetes_protocols_stand_on_streams_and_the_upgrade_and_nothing_stands_on_them() {
+    // They dial nothing and run nothing: that is the application's.
+    let words = [
+        "crate::server",
+        "crate::client",
+        "crate::layer",
+        "crate::tls",
+        "TcpStream",
+        "tokio::net",
+        "tokio::spawn",
+        "process",
+    ];
+    forbid(&sources(&["kube"]), &words);
+    let others = sources(&[""]).into_iter();
+    let others: Vec<_> = others
+        .filter(|source| !source.path.starts_with("src/kube/"))
+        .collect();
+    forbid(&others, &["crate::kube"]);
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Direction {
             block: BlockLimits {
                 max_list_size: 1 << 20,
                 max_values: 10_000,
+                fold_names: false,
             },
             max_control_frame_size: 1 << 20,
         };

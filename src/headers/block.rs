@@ -70,7 +70,16 @@ impl HeaderBlock {
     ///
     /// [`BlockError::TooLarge`] beyond `limits` or [`MAX_BLOCK_LEN`], [`BlockError::Malformed`] if the block breaks
     /// a rule of section 2.6.10.
-    pub fn parse(version: Version, plain: Bytes, limits: &BlockLimits) -> Result<Self, BlockError> {
+    pub fn parse(
+        version: Version,
+        mut plain: Bytes,
+        limits: &BlockLimits,
+    ) -> Result<Self, BlockError> {
+        if limits.fold_names && plain.len() <= MAX_BLOCK_LEN {
+            let mut folded = plain.to_vec();
+            fold_names(&mut folded);
+            plain = folded.into();
+        }
         let checked = Checked::new(version, &plain, limits)?;
         Ok(Self::from_checked(checked, plain))
     }
@@ -132,12 +141,12 @@ impl HeaderBlock {
         Some((self.plain.slice(field.name), self.plain.slice(field.value)))
     }
 
-    /// The raw value of `name`, which has to be in lower case.
+    /// The raw value of `name`, whatever its case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let field = self
-            .walk()
-            .find(|field| &self.plain[field.name.clone()] == name.as_bytes())?;
+        let same =
+            |field: &Field| self.plain[field.name.clone()].eq_ignore_ascii_case(name.as_bytes());
+        let field = self.walk().find(same)?;
         Some(&self.plain[field.value])
     }
 
@@ -242,6 +251,19 @@ impl Iterator for Fields<'_> {
     }
 }
 
+/// Folds the upper-case letters of all names, as far as the plain form is whole.
+pub(super) fn fold_names(plain: &mut [u8]) {
+    let mut at = WORD;
+    loop {
+        let mut fields = Fields { plain, at };
+        let Some(Field { name, .. }) = fields.next() else {
+            return;
+        };
+        at = fields.at;
+        plain[name].make_ascii_lowercase();
+    }
+}
+
 /// What a check of a plain form found out.
 #[derive(Clone, Copy)]
 struct Checked {
@@ -339,6 +361,9 @@ pub struct BlockLimits {
     pub max_list_size: usize,
     /// The largest number of values, counted after splitting at NUL. Default 100.
     pub max_values: usize,
+    /// Whether upper-case letters in names are folded; else they are an error of the stream (section 2.6.10), which is the
+    /// default.
+    pub fold_names: bool,
 }
 
 impl Default for BlockLimits {
@@ -346,6 +371,7 @@ impl Default for BlockLimits {
         Self {
             max_list_size: 16 << 10,
             max_values: 100,
+            fold_names: false,
         }
     }
 }
@@ -393,3 +419,72 @@ impl fmt::Display for BlockError {
 }
 
 impl std::error::Error for BlockError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(fields: &[(&str, &str)]) -> Vec<u8> {
+        let word = |n: usize| u32::try_from(n).unwrap().to_be_bytes();
+        let mut plain = word(fields.len()).to_vec();
+        for text in fields.iter().flat_map(|(name, value)| [name, value]) {
+            plain.extend_from_slice(&word(text.len()));
+            plain.extend_from_slice(text.as_bytes());
+        }
+        plain
+    }
+
+    fn parse(plain: &[u8], fold_names: bool) -> Result<HeaderBlock, BlockError> {
+        let limits = BlockLimits {
+            fold_names,
+            ..BlockLimits::default()
+        };
+        HeaderBlock::parse(Version::Spdy31, Bytes::copy_from_slice(plain), &limits)
+    }
+
+    #[test]
+    fn names_are_folded_on_demand_and_values_never() {
+        let mixed = plain(&[("StreamType", "StdIn"), ("PORT", "X"), ("plain", "Y")]);
+        let error = parse(&mixed, false).unwrap_err();
+        assert!(error.description().contains("upper-case"), "{error}");
+        let block = parse(&mixed, true).unwrap();
+        let fields: Vec<_> = block.iter().collect();
+        assert_eq!(
+            fields,
+            [
+                ("streamtype", &b"StdIn"[..]),
+                ("port", b"X"),
+                ("plain", b"Y")
+            ]
+        );
+        // Two names that fold to one are one name twice.
+        let twice = plain(&[("Name", "1"), ("nAME", "2")]);
+        assert!(
+            parse(&twice, true)
+                .unwrap_err()
+                .description()
+                .contains("repeated")
+        );
+    }
+
+    #[test]
+    fn folding_stops_where_the_plain_form_is_cut() {
+        let whole = plain(&[("AB", "CD"), ("EF", "GH")]);
+        for len in 0..whole.len() {
+            assert!(parse(&whole[..len], true).is_err(), "{len} bytes");
+        }
+        let mut lies = whole;
+        lies[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert!(parse(&lies, true).is_err());
+    }
+
+    #[test]
+    fn lookup_ignores_case() {
+        let block = parse(&plain(&[("streamtype", "error")]), false).unwrap();
+        for name in ["streamtype", "streamType", "STREAMTYPE"] {
+            assert_eq!(block.get(name), Some(&b"error"[..]), "{name}");
+            assert_eq!(block.values(name).count(), 1);
+        }
+        assert_eq!(block.get("streamtyp"), None);
+    }
+}

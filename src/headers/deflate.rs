@@ -177,6 +177,7 @@ mod tests {
         let limits = BlockLimits {
             max_list_size: usize::MAX,
             max_values: 1,
+            fold_names: false,
         };
         // The count, two lengths and the name.
         let largest = block(&noise(MAX_BLOCK_LEN - 4 - 8 - 1));

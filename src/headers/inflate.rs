@@ -2,8 +2,8 @@ use std::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::dictionary;
 use super::{BlockError, BlockLimits, HeaderBlock, MAX_BLOCK_LEN};
+use super::{block, dictionary};
 use crate::frame::Version;
 
 /// First size of the output buffer: enough for nearly every block.
@@ -119,6 +119,9 @@ impl Inflater {
         let block = if self.dropping {
             Err(BlockError::TooLarge)
         } else {
+            if self.limits.fold_names {
+                block::fold_names(&mut self.output);
+            }
             HeaderBlock::parse_slice(self.version, &self.output, &self.limits)
         };
         self.output.clear();

@@ -64,6 +64,11 @@ pub struct Config {
     pub(crate) hold_until_peer_speaks: bool,
     pub(crate) announce_settings: bool,
     pub(crate) early_goaway: bool,
+    pub(crate) open_timeout: Option<Duration>,
+    pub(crate) silence_timeout: Option<Duration>,
+    pub(crate) cancel_is_end: bool,
+    pub(crate) lenient_streams: bool,
+    pub(crate) fold_header_names: bool,
     /// Whether the peer may create streams; else its SYN_STREAMs are refused.
     pub(crate) accept_streams: bool,
     /// Whether one SYN_REPLY with a 1xx status is skipped (HTTP clients).
@@ -111,8 +116,61 @@ impl Config {
             hold_until_peer_speaks: false,
             announce_settings: true,
             early_goaway: true,
+            open_timeout: None,
+            silence_timeout: None,
+            cancel_is_end: false,
+            lenient_streams: false,
+            fold_header_names: false,
             accept_streams: true,
             skip_interim_replies: false,
+        }
+    }
+
+    /// A client of Go's spdystream, as Kubernetes' servers are built on it. See
+    /// [`spdystream_server`](Self::spdystream_server).
+    #[must_use]
+    pub fn spdystream_client() -> Self {
+        Self::client().for_spdystream()
+    }
+
+    /// A server for Go's spdystream, as kubectl, crictl, the API server and the kubelet are built on it. It speaks
+    /// SPDY/3.1 with these deviations, each of which is an option that can be set back:
+    ///
+    /// | option | value | because that peer |
+    /// |---|---|---|
+    /// | [`flow_control`](Self::flow_control) | `Off` | sends without limit, and never sends WINDOW_UPDATE |
+    /// | [`announce_settings`](Self::announce_settings) | no | ignores SETTINGS |
+    /// | [`hold_until_peer_speaks`](Self::hold_until_peer_speaks) | yes, for servers | loses what comes right behind a 101 |
+    /// | [`early_goaway`](Self::early_goaway) | no | reads nothing behind a GOAWAY |
+    /// | [`cancel_is_end`](Self::cancel_is_end) | yes | ends streams with RST_STREAM(CANCEL) |
+    /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
+    /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
+    /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
+    /// | [`max_concurrent_streams`](Self::max_concurrent_streams) | 4,096 | knows no limit |
+    /// | [`initial_max_open_streams`](Self::initial_max_open_streams) | 4,096 | announces no limit |
+    ///
+    /// With no windows a stream that nobody reads stops all others, once it has
+    /// [`unread_stream_limit`](Self::unread_stream_limit) bytes: the transport is not read any more, PINGs included.
+    /// [`Overflow::Reset`] gives up that stream instead. Memory is bounded either way.
+    #[must_use]
+    pub fn spdystream_server() -> Self {
+        let mut config = Self::server().for_spdystream();
+        config.hold_until_peer_speaks = true;
+        config
+    }
+
+    fn for_spdystream(self) -> Self {
+        Self {
+            flow_control: FlowControl::Off,
+            announce_settings: false,
+            early_goaway: false,
+            cancel_is_end: true,
+            lenient_streams: true,
+            fold_header_names: true,
+            open_timeout: Some(Duration::from_secs(30)),
+            max_concurrent_streams: 4096,
+            initial_max_open_streams: 4096,
+            ..self
         }
     }
 
@@ -143,6 +201,7 @@ impl Config {
         let mut limits = DecoderLimits::default();
         limits.block.max_list_size = self.max_header_list_size;
         limits.block.max_values = self.max_header_values;
+        limits.block.fold_names = self.fold_header_names;
         limits.max_control_frame_size = self.max_control_frame_size;
         limits
     }
@@ -245,6 +304,26 @@ macro_rules! with_options {
             /// Whether a graceful shutdown begins with GOAWAY. Without it, new streams are refused one by one
             /// and GOAWAY is the last frame, for peers that stop at any GOAWAY. Default: yes.
             early_goaway(early: bool) { early_goaway = early }
+            /// Resets a stream of ours, with CANCEL, whose SYN_REPLY has not come this long after its SYN_STREAM was
+            /// sent, and forgets it; whoever waits for it gets [`Timeout::Open`](crate::Timeout::Open). The clock stands
+            /// still while reading is paused. `None` waits for ever. Default: `None`.
+            open_timeout(timeout: impl Into<Option<std::time::Duration>>) { open_timeout = timeout.into() }
+            /// Ends the session when no frame at all went in either direction for this long, whatever streams are open:
+            /// they are reset with CANCEL, their users get [`Timeout::Silence`](crate::Timeout::Silence), and GOAWAY
+            /// follows. A PING and its echo are frames. Kubernetes' container runtimes use four hours. `None` never
+            /// does. Default: `None`.
+            silence_timeout(timeout: impl Into<Option<std::time::Duration>>) { silence_timeout = timeout.into() }
+            /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
+            /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.
+            cancel_is_end(end: bool) { cancel_is_end = end }
+            /// Treats streams as Go's spdystream does: a second SYN_REPLY is ignored; ids of SYN_STREAMs may have either
+            /// parity; frames for streams that are unknown or over, and DATA behind FIN, are dropped without an answer;
+            /// a stream whose own direction has ended is given up without RST_STREAM; FIN is set on SYN_STREAM and
+            /// SYN_REPLY only where that was asked for; a transport that ends behind GOAWAY has ended well. Default: no.
+            lenient_streams(lenient: bool) { lenient_streams = lenient }
+            /// Folds upper-case letters in received header names, which are an error of the stream otherwise
+            /// (section 2.6.10). Default: no.
+            fold_header_names(fold: bool) { fold_header_names = fold }
         }
     };
 }

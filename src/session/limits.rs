@@ -79,8 +79,9 @@ impl Session {
     pub fn wants_read(&mut self, write_blocked: bool, now: Instant) -> bool {
         let paused = self.overflow.is_some() || (write_blocked && self.has_stuck_replies());
         if self.read_paused && !paused {
-            // The keep-alive clock stood still while we did not read.
+            // These clocks stood still while we did not read.
             self.keep_alive.heard(now);
+            self.opening.restart(now);
         }
         self.read_paused = paused;
         !paused && !self.lifecycle.is_over()

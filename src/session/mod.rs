@@ -8,6 +8,7 @@ mod budget;
 mod config;
 mod control;
 mod credit;
+mod gone;
 mod inspect;
 mod limits;
 mod options;
@@ -19,6 +20,7 @@ mod shutdown;
 mod state;
 mod store;
 mod stream;
+mod timers;
 mod transmit;
 mod user;
 mod window;
@@ -45,6 +47,7 @@ use self::sched::Sched;
 use self::shutdown::Lifecycle;
 use self::store::{Hook, List, Store};
 use self::stream::{Finish, Place, Stream};
+use self::timers::Opening;
 use self::window::ConnectionWindow;
 use crate::error::{Error, Initiator};
 use crate::frame::{DEFAULT_WINDOW, ResetStatus, Role, RstStream, StreamId};
@@ -168,6 +171,10 @@ pub struct Session {
     read_paused: bool,
     /// Whether the peer has sent anything.
     heard: bool,
+    /// Own streams that wait for their SYN_REPLY, with `open_timeout`.
+    opening: Opening,
+    /// When a frame went last, in either direction.
+    last_frame: Instant,
 }
 
 impl Session {
@@ -213,6 +220,8 @@ impl Session {
             overflow: None,
             read_paused: false,
             heard: false,
+            opening: Opening::default(),
+            last_frame: now,
             config,
         };
         session.queue_preface();
@@ -421,10 +430,14 @@ impl Session {
         }
         // An own stream whose SYN_STREAM was never sent gets no RST_STREAM.
         let id = stream.id;
+        // As spdystream: behind our FIN there is nothing left to reset; what still comes is dropped.
+        let quiet = self.config.lenient_streams && by == Initiator::User && stream.send.fin_sent;
         if let Some(id) = id {
             let peer_caused = by == Initiator::Library || !stream.own;
-            self.control
-                .push(Control::Reset(RstStream { id, status }), peer_caused);
+            if !quiet {
+                self.control
+                    .push(Control::Reset(RstStream { id, status }), peer_caused);
+            }
             self.tombstones.insert(id);
         }
         self.end(key, Some(Error::reset(id, status, by, why)), true);
@@ -467,6 +480,8 @@ impl Session {
             None,
             None,
             self.control.pings_deadline(),
+            self.opening_deadline(),
+            self.silence_deadline(),
         ];
         let idle = self.is_idle();
         if !idle || self.config.keep_alive_while_idle {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::control::Control;
 use super::ping::Purpose;
-use super::shutdown::Lifecycle;
 use super::state::State;
 use super::store::Key;
 use super::stream::{Request, Stream};
@@ -25,6 +24,9 @@ pub(crate) struct IncomingData {
     /// Bytes of the frame that have not arrived.
     pub(crate) remaining: u32,
 }
+
+/// The highest id of our parity that a lenient session lets its peer use: it must not use up ours.
+const MAX_TAKEN_ID: u32 = 1 << 30;
 
 /// A violation that ends the session.
 type Violation = &'static str;
@@ -57,6 +59,7 @@ impl Session {
         if self.lifecycle.is_over() {
             return;
         }
+        self.last_frame = now;
         let result = match frame {
             Received::Data(piece) => self.on_data(piece, now),
             Received::SynStream(syn) => self.on_syn_stream(syn),
@@ -132,10 +135,19 @@ impl Session {
         self.tombstones.insert(id);
     }
 
+    /// As [`reset_inactive`](Self::reset_inactive), for an id that was never used. Lenient peers ignore such frames, and
+    /// we theirs.
+    fn reset_unknown(&mut self, id: StreamId) {
+        if !self.config.lenient_streams {
+            self.forced_reset = true;
+            self.reset_inactive(id, ResetStatus::INVALID_STREAM);
+        }
+    }
+
     /// As [`reset_inactive`](Self::reset_inactive), for an id that was used: no more than a few a second, because the ids
     /// that were answered are not remembered for ever. The frame is dropped either way.
     fn reset_used(&mut self, id: StreamId, status: ResetStatus, now: Instant) {
-        if self.budgets.late_frame(now) {
+        if !self.config.lenient_streams && self.budgets.late_frame(now) {
             self.reset_inactive(id, status);
         }
     }
@@ -203,8 +215,7 @@ impl Session {
             // Section 2.2.2: DATA for a stream that is not open, unless GOAWAY was sent.
             Lookup::Idle => {
                 self.budgets.data_frame(len, now)?;
-                self.forced_reset = true;
-                self.reset_inactive(id, ResetStatus::INVALID_STREAM);
+                self.reset_unknown(id);
                 return Ok(None);
             }
             // Section 2.3.7: DATA for a stream that was open and is closed.
@@ -217,11 +228,14 @@ impl Session {
             i64::from(self.announced_stream_window()) - i64::from(crate::frame::DEFAULT_WINDOW);
         let strict = self.config.flow_control == FlowControl::Spec;
         let obeys_windows = self.obeys_windows();
+        let lenient = self.config.lenient_streams;
         let Some(stream) = self.store.get_mut(key) else {
             return Ok(None);
         };
         if let Err(status) = stream.state.recv_payload() {
-            self.reset_for_error(key, status, "DATA in a state that does not allow it");
+            if !(lenient && status == ResetStatus::STREAM_ALREADY_CLOSED) {
+                self.reset_for_error(key, status, "DATA in a state that does not allow it");
+            }
             return Ok(None);
         }
         if obeys_windows {
@@ -260,7 +274,19 @@ impl Session {
     fn on_syn_stream(&mut self, syn: SynStream<ReceivedBlock>) -> Result<(), Violation> {
         let id = syn.id;
         if self.role.created(id.get()) {
-            return Err("SYN_STREAM with an id of the receiver's parity (section 2.3.2)");
+            if !self.config.lenient_streams {
+                return Err("SYN_STREAM with an id of the receiver's parity (section 2.3.2)");
+            }
+            if self.next_id.is_none_or(|next| id < next) {
+                return self.on_reused_id(id);
+            }
+            if id.get() > MAX_TAKEN_ID {
+                self.forced_reset = true;
+                self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
+                return Ok(());
+            }
+            // Our own go on behind it.
+            self.next_id = StreamId::new(id.get() + 2);
         }
         if id.get() <= self.highest_peer {
             return self.on_reused_id(id);
@@ -315,7 +341,7 @@ impl Session {
             self.reset_for_error(key, ResetStatus::PROTOCOL_ERROR, why);
             return Ok(());
         }
-        if id.get() == self.highest_peer {
+        if id.get() == self.highest_peer || self.config.lenient_streams {
             self.forced_reset = true;
             self.reset_inactive(id, ResetStatus::PROTOCOL_ERROR);
             return Ok(());
@@ -327,20 +353,19 @@ impl Session {
         let key = match self.lookup(reply.id) {
             Lookup::Active(key) => key,
             // U-11: no draft names the reaction to SYN_REPLY for an unknown or closed stream.
-            Lookup::Idle => {
-                self.forced_reset = true;
-                return self.reset_inactive(reply.id, ResetStatus::INVALID_STREAM);
-            }
+            Lookup::Idle => return self.reset_unknown(reply.id),
             Lookup::Closed => {
                 return self.reset_used(reply.id, ResetStatus::INVALID_STREAM, now);
             }
         };
         let skip_interim = self.config.skip_interim_replies;
+        let lenient = self.config.lenient_streams;
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
         let next = match stream.state.recv_reply(stream.own) {
             Ok(next) => next,
+            Err(_) if lenient => return,
             Err(status) => {
                 return self.reset_for_error(
                     key,
@@ -373,19 +398,20 @@ impl Session {
     fn on_headers(&mut self, headers: HeaderFrame<ReceivedBlock>, now: Instant) {
         let key = match self.lookup(headers.id) {
             Lookup::Active(key) => key,
-            Lookup::Idle => {
-                self.forced_reset = true;
-                return self.reset_inactive(headers.id, ResetStatus::INVALID_STREAM);
-            }
+            Lookup::Idle => return self.reset_unknown(headers.id),
             Lookup::Closed => {
                 return self.reset_used(headers.id, ResetStatus::INVALID_STREAM, now);
             }
         };
         let limit = self.config.max_header_list_size;
+        let lenient = self.config.lenient_streams;
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
         if let Err(status) = stream.state.recv_payload() {
+            if lenient && status == ResetStatus::STREAM_ALREADY_CLOSED {
+                return;
+            }
             return self.reset_for_error(key, status, "HEADERS in a state that does not allow it");
         }
         let block = match headers.block {
@@ -417,6 +443,13 @@ impl Session {
         self.tombstones.insert(reset.id);
         let unanswered = |stream: &Stream| matches!(stream.state, State::Rcvd | State::RcvdFin);
         let early = self.store.get(key).is_some_and(unanswered);
+        if self.config.cancel_is_end && reset.status == ResetStatus::CANCEL {
+            if let Some(stream) = self.store.get_mut(key) {
+                // Without a SYN_REPLY it is a refusal.
+                let replied = |state| matches!(state, State::Open | State::HalfLocal);
+                stream.recv.ended |= replied(stream.state);
+            }
+        }
         let error = Error::reset(
             Some(reset.id),
             reset.status,
@@ -520,110 +553,5 @@ impl Session {
             None => self.budgets.control_frame(now)?,
         }
         Ok(())
-    }
-
-    /// The transport has ended. `mid_frame` says that a frame was under way: that is an error, never a clean end.
-    pub fn handle_eof(&mut self, mid_frame: bool) {
-        let error = if let Some(error) = self.peer_error.take() {
-            // The peer has said why it would end the session.
-            error
-        } else if mid_frame {
-            Error::closed(
-                Initiator::Remote,
-                "the transport ended in the middle of a frame",
-            )
-        } else if !self.heard {
-            // A proxy that has closed behind its 101, or a port where nobody speaks SPDY.
-            Error::closed(
-                Initiator::Remote,
-                "the transport ended before the peer had sent a byte; SPDY frames were expected",
-            )
-        } else {
-            Error::closed(Initiator::Remote, "the transport ended")
-        };
-        self.transport_gone(error, mid_frame);
-    }
-
-    /// The transport has failed.
-    ///
-    /// An IO error during a graceful shutdown with no stream left is the end that the shutdown waits for: a peer that
-    /// closes on the first GOAWAY answers the PING behind it with a TCP reset.
-    pub fn handle_transport_error(&mut self, mut error: Error) {
-        if !self.heard && error.is_io() {
-            error = Error::unheard(error);
-        }
-        let shutting_down = matches!(
-            self.lifecycle,
-            Lifecycle::Announced { .. } | Lifecycle::Draining { .. }
-        );
-        let always_an_error = !(shutting_down && error.is_io());
-        self.transport_gone(error, always_an_error);
-    }
-
-    fn transport_gone(&mut self, error: Error, always_an_error: bool) {
-        if self.lifecycle.is_over() {
-            self.lifecycle.transport_gone();
-            self.control.clear();
-            return;
-        }
-        let clean = !always_an_error
-            && self.store.active() == 0
-            && self.own_active == 0
-            && self.sched.waiting() == 0;
-        self.lifecycle = if clean {
-            Lifecycle::Closed
-        } else {
-            Lifecycle::Failed {
-                error: error.clone(),
-                go_away: None,
-            }
-        };
-        self.control.clear();
-        self.fail_all(&error);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-    use std::time::Instant;
-
-    use super::*;
-    use crate::Config;
-    use crate::frame::Role;
-
-    #[test]
-    fn a_reset_transport_is_a_clean_end_only_of_a_shutdown_with_nothing_left() {
-        let reset = || Error::io("reading", io::ErrorKind::ConnectionReset.into());
-        let outcome = |shutdown: bool, error: Error| {
-            let mut session = Session::new(Role::Server, Config::server(), Instant::now());
-            if shutdown {
-                session.shutdown();
-            }
-            session.handle_transport_error(error);
-            session.outcome().unwrap()
-        };
-        assert!(outcome(true, reset()).is_ok());
-        assert!(outcome(false, reset()).unwrap_err().is_io());
-        let late = || Error::timeout(crate::Timeout::Write);
-        assert!(outcome(true, late()).unwrap_err().is_timeout());
-    }
-    #[test]
-    fn a_transport_that_fails_says_whether_the_peer_ever_spoke() {
-        let now = Instant::now();
-        let failed = |heard: bool, error: Error| {
-            let mut session = Session::new(Role::Server, Config::server(), now);
-            if heard {
-                session.handle_read(now);
-            }
-            session.handle_transport_error(error);
-            session.outcome().unwrap().unwrap_err().to_string()
-        };
-        let unheard = "the peer had not sent a byte";
-        let reset = || Error::io("reading", io::ErrorKind::ConnectionReset.into());
-        assert!(failed(false, reset()).contains(unheard));
-        assert!(!failed(true, reset()).contains(unheard));
-        let late = Error::timeout(crate::Timeout::Write);
-        assert!(!failed(false, late).contains(unheard));
     }
 }

@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// The second step: from here on new streams are ignored.
-    fn begin_drain(&mut self) {
+    pub(crate) fn begin_drain(&mut self) {
         let early = self.config.early_goaway;
         if early {
             let go_away = self.go_away(GoAwayStatus::OK);
@@ -415,6 +415,8 @@ impl Session {
             self.begin_drain();
         }
         self.expire_overflow(now);
+        self.expire_opening(now);
+        self.expire_silence(now);
         self.control.release_pings(now);
         if self.lifecycle.is_over() {
             return;

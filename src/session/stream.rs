@@ -31,6 +31,8 @@ pub(crate) struct Opener {
     pub(crate) block: HeaderBlock,
     pub(crate) associated: Option<StreamId>,
     pub(crate) unidirectional: bool,
+    /// The application has asked for FIN on it.
+    pub(crate) fin: bool,
 }
 
 /// A HEADERS frame in the send queue: it goes out once `at` bytes of the stream were sent.

@@ -22,6 +22,12 @@ impl Session {
     /// The next frame to send, in the order in which it has to be encoded; `None` when there is nothing to send
     /// now.
     pub fn poll_frame(&mut self, now: Instant) -> Option<Frame> {
+        let frame = self.next_frame(now)?;
+        self.last_frame = now;
+        Some(frame)
+    }
+
+    fn next_frame(&mut self, now: Instant) -> Option<Frame> {
         if self.is_held_back() {
             return None;
         }
@@ -38,7 +44,7 @@ impl Session {
             return Some(Frame::WindowUpdate(update));
         }
         while let Some(key) = self.sched.pop_opener(&mut self.store) {
-            if let Some(frame) = self.emit_opener(key) {
+            if let Some(frame) = self.emit_opener(key, now) {
                 return Some(frame);
             }
         }
@@ -71,11 +77,15 @@ impl Session {
         self.config.hold_until_peer_speaks && !self.heard
     }
 
-    fn emit_opener(&mut self, key: Key) -> Option<Frame> {
+    fn emit_opener(&mut self, key: Key, now: Instant) -> Option<Frame> {
+        let lenient = self.config.lenient_streams;
         let stream = self.store.get_mut(key)?;
         let opener = *stream.opener.take()?;
-        let fin =
-            stream.fin_queued() && stream.send.queue.is_empty() && stream.send.marks.is_empty();
+        // Nothing says that such a peer bears a FIN here that it does not send itself: only if that was asked for.
+        let fin = stream.fin_queued()
+            && stream.send.queue.is_empty()
+            && stream.send.marks.is_empty()
+            && (opener.fin || !lenient);
         let priority = stream.priority;
         let frame = if stream.own {
             let Some(id) = self.next_id else {
@@ -92,7 +102,11 @@ impl Session {
             };
             self.next_id = StreamId::new(id.get() + 2).filter(|next| *next > id);
             stream.state = State::send_syn_stream(opener.unidirectional);
+            let awaits_reply = stream.awaits_reply();
             self.store.assign_id(key, id);
+            if awaits_reply {
+                self.await_reply(key, now);
+            }
             Frame::SynStream(SynStream {
                 id,
                 associated: opener.associated,

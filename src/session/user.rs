@@ -102,6 +102,7 @@ impl Session {
             block: headers,
             associated: options.associated,
             unidirectional: options.unidirectional,
+            fin: options.fin,
         };
         let mut stream = Stream::outgoing(options.priority, options.fin, opener);
         stream.send.window = self.new_send_window();
@@ -152,6 +153,7 @@ impl Session {
             block: headers,
             associated: None,
             unidirectional: false,
+            fin,
         }));
         if fin && stream.send.finish == Finish::Open {
             stream.send.finish = Finish::Queued;
@@ -442,10 +444,26 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
+    /// Resets the streams whose direction to the peer the application has not ended, as if it had dropped them.
+    pub fn reset_unfinished(&mut self) {
+        for key in self.store.keys() {
+            if !self.is_finished_sending(key) {
+                self.reset(key, ResetStatus::CANCEL);
+            }
+        }
+    }
+
     /// Nobody will accept streams any more: waiting ones and new ones are refused.
     pub fn stop_accepting(&mut self) {
         self.config.accept_streams = false;
         self.drop_backlog(true);
+        self.events.push_back(super::Event::Accept);
+    }
+
+    /// Whether streams of the peer may still come to be accepted.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.config.accept_streams && !self.is_draining()
     }
 
     /// The application drops its sending handle. A direction that it has not ended is cut off: the stream is reset

@@ -90,6 +90,13 @@ impl SendStream {
         })
     }
 
+    fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let key = self.key;
+        self.shared.poll_stream(cx, key, Wait::Write, |session| {
+            Ok(session.poll_flushed(key)?.then_some(()))
+        })
+    }
+
     /// Queues a chunk whole, then says whether there is room for another; else the task is woken when there is.
     /// One lock for both.
     #[cfg(feature = "http")]
@@ -128,13 +135,39 @@ impl SendStream {
 
     /// Queues the last chunk and ends our direction, so that FIN rides on it.
     #[cfg(feature = "http")]
-    pub(crate) fn send_last(&mut self, mut chunk: Bytes) -> Result<()> {
+    pub(crate) fn send_last(&self, mut chunk: Bytes) -> Result<()> {
         self.with(|session, key| {
             if !chunk.is_empty() {
                 session.write_from(key, &mut chunk)?;
             }
             session.finish(key)
         })
+    }
+
+    /// Queues a chunk if the stream takes bytes now, and says whether it did.
+    #[cfg(feature = "kube")]
+    pub(crate) fn try_send(&self, mut chunk: Bytes) -> Result<bool> {
+        self.with(|session, key| {
+            let room = session.poll_capacity(key)? > 0;
+            if room {
+                session.write_from(key, &mut chunk)?;
+            }
+            Ok(room)
+        })
+    }
+
+    /// Queues a chunk and waits until it has been handed to the transport, for a handle that is shared. One task at a time.
+    #[cfg(feature = "kube")]
+    pub(crate) async fn send_through(&self, chunk: Bytes) -> Result<()> {
+        let mut chunk = Some(chunk);
+        poll_fn(|cx| self.poll_send(cx, &mut chunk)).await?;
+        poll_fn(|cx| self.poll_sent(cx)).await
+    }
+
+    /// As [`finish`](Self::finish), for a handle that is shared.
+    #[cfg(feature = "kube")]
+    pub(crate) fn end(&self) -> Result<()> {
+        self.with(Session::finish)
     }
 
     /// Wakes the task when the stream ends, for a writer that waits for its source.
@@ -225,11 +258,7 @@ impl AsyncWrite for SendStream {
 
     /// Waits until what was written has been handed to the transport.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let key = self.key;
-        let flushed = self.shared.poll_stream(cx, key, Wait::Write, |session| {
-            Ok(session.poll_flushed(key)?.then_some(()))
-        });
-        flushed.map_err(Into::into)
+        self.poll_sent(cx).map_err(Into::into)
     }
 
     /// Half-closes: FIN behind what was written; waits until it has been handed to the transport.

@@ -2,7 +2,7 @@
 //! page that is made of them, `docs/conformance.md`.
 //!
 //! The rules of the draft are C-nnn, the cases that it leaves open U-nn, what peers do S-n, what has gone wrong in other
-//! implementations D-n.
+//! implementations D-n, what Kubernetes expects K-nn.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,7 @@ mod control;
 mod framing;
 mod http;
 mod incidents;
+mod kubernetes;
 #[path = "../support/named.rs"]
 mod named;
 mod open_cases;
@@ -51,6 +52,12 @@ fn tables() -> Vec<Table> {
             about: "What went wrong in implementations of SPDY and HTTP/2, as the rule that keeps it out of this one.",
             rows: incidents::ROWS.to_vec(),
         },
+        Table {
+            title: "Kubernetes",
+            about: "What kubectl, the kubelet and container runtimes, mostly by Go's spdystream, expect of a peer with the \
+                    options of `Config::spdystream_client` or `spdystream_server`.",
+            rows: kubernetes::ROWS.to_vec(),
+        },
     ]
 }
 
@@ -64,8 +71,9 @@ fn expected_ids() -> Vec<String> {
     let cases = (1..=36).map(|n| format!("U-{n:02}"));
     let scenarios = (1..=106).map(|n| format!("S-{n}"));
     let incidents = (1..=36).map(|n| format!("D-{n}"));
+    let kubernetes = (1..=57).map(|n| format!("K-{n:02}"));
     let all = drafts.chain(cases).chain(scenarios).chain(incidents);
-    all.collect()
+    all.chain(kubernetes).collect()
 }
 
 /// What is wrong with the ids: one that lacks, is there twice, unknown, or out of its order.

@@ -25,8 +25,8 @@ How to read it:
 - **Deviates**: we do something else on purpose; the row says why, and the tests hold what we do.
 - **Later**: it belongs to a version or a feature that is not there yet; the row says what holds until then.
 - **Not applicable**: nothing in this crate can hold or violate it. **Open**: violated, or held by no test.
-- All of it is about the defaults. `FlowControl::{Lenient, Off}`, `early_goaway(false)` and `hold_until_peer_speaks` break rules of
-  the draft where a peer needs it.
+- All of it but the last table is about the defaults. `FlowControl::{Lenient, Off}`, `early_goaway(false)`, `hold_until_peer_speaks` and
+  `lenient_streams` break rules of the draft where a peer needs it.
 - Sections are those of the SPDY/3.1 draft; rules that are in draft 2 alone say so.
 
 ";

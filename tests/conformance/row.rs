@@ -37,12 +37,15 @@ pub(crate) enum Held {
 }
 
 /// What may be waited for.
-pub(crate) const LATER: [&str; 5] = [
+pub(crate) const LATER: [&str; 8] = [
     "SPDY/2",
     "SPDY/3",
     "server push",
     "SETTINGS persistence",
     "connection pool",
+    "kubectl interop",
+    "WebSocket tunnel",
+    "CRI example",
 ];
 
 /// The states, in the order in which they are counted.

@@ -36,6 +36,7 @@ fn patient() -> Decoder {
     let block = BlockLimits {
         max_list_size: usize::MAX,
         max_values: usize::MAX,
+        fold_names: false,
     };
     let limits = DecoderLimits {
         block,
@@ -47,8 +48,9 @@ fn patient() -> Decoder {
 /// Two bytes of options, four of cuts, then bytes of the wire or what frames are drawn from.
 pub(crate) fn run(input: &[u8]) {
     let mut draw = Draw::new(input);
-    let limits = limits(&mut draw);
+    let mut limits = limits(&mut draw);
     let options = draw.byte();
+    limits.block.fold_names = options & 0x40 != 0;
     let structured = options & 1 != 0;
     let mut cuts: Vec<usize> = (0..4).map(|_| 1 + usize::from(draw.byte())).collect();
     let bytes = if structured {
@@ -119,6 +121,7 @@ fn check_edge(block: &HeaderBlock, values: usize) {
         let limits = BlockLimits {
             max_list_size,
             max_values,
+            fold_names: false,
         };
         HeaderBlock::parse(Version::Spdy31, block.plain().clone(), &limits)
     };

@@ -138,3 +138,33 @@ async fn waiting_opens_fail_as_retryable_when_the_session_ends() {
     peer.close();
     within("the connection", driver).await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_refuses_streams_goes_on_with_those_it_has() {
+    let (session, _driver, mut peer) = ready_server(Config::server()).await;
+    let mut kept = accepted(&session, &mut peer, 1).await;
+    let waiting = spawn({
+        let session = session.clone();
+        async move { session.accept().await.map(|incoming| incoming.is_none()) }
+    });
+    settle().await;
+    session.refuse_streams();
+    assert!(within("accept", waiting).await.unwrap().unwrap());
+    peer.send(syn_stream(3)).await;
+    peer.expect(rst(3, ResetStatus::REFUSED_STREAM)).await;
+    assert!(within("accept", session.accept()).await.unwrap().is_none());
+    kept.write_all(b"x").await.unwrap();
+    peer.expect(data(1, "x")).await;
+    replied(&session, &mut peer, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_nobody_has_accepted_yet_are_refused_as_well() {
+    let (session, _driver, mut peer) = ready_server(Config::server()).await;
+    peer.send(syn_stream(1)).await;
+    peer.send(data(1, "x")).await;
+    settle().await;
+    session.refuse_streams();
+    peer.expect(rst(1, ResetStatus::REFUSED_STREAM)).await;
+    assert_eq!((session.stream_count(), session.unread_bytes()), (0, 0));
+}

@@ -16,6 +16,7 @@ mod patience;
 mod records;
 mod rules;
 mod shutdown;
+mod spdystream;
 mod states;
 mod streams;
 mod unread;

@@ -23,16 +23,21 @@ pub(crate) struct Setup {
     flow_control: FlowControl,
     reset: bool,
     small: bool,
+    spdystream: bool,
 }
 
 impl Setup {
     pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
         let mode = draw.weighted(&[3, 1, 1]);
+        let role = draw.pick(&[Role::Client, Role::Server]);
+        let reset = draw.flag();
+        let flags = draw.byte();
         Self {
-            role: draw.pick(&[Role::Client, Role::Server]),
+            role,
             flow_control: [FlowControl::Spec, FlowControl::Lenient, FlowControl::Off][mode],
-            reset: draw.flag(),
-            small: draw.flag(),
+            reset,
+            small: flags & 1 != 0,
+            spdystream: flags & 4 != 0,
         }
     }
 }
@@ -206,7 +211,12 @@ impl Op {
 
 pub(crate) fn run(setup: &Setup, ops: &[Op]) {
     let after = Duration::from_secs(1);
-    let mut config = Config::for_role(setup.role)
+    let config = match (setup.spdystream, setup.role) {
+        (true, Role::Client) => Config::spdystream_client(),
+        (true, Role::Server) => Config::spdystream_server(),
+        (false, role) => Config::for_role(role),
+    };
+    let mut config = config
         .flow_control(setup.flow_control)
         .keep_alive_interval(after)
         .idle_timeout(2 * after)
@@ -216,6 +226,9 @@ pub(crate) fn run(setup: &Setup, ops: &[Op]) {
         } else {
             Overflow::Pause
         });
+    if setup.spdystream {
+        config = config.open_timeout(after).silence_timeout(3 * after);
+    }
     if setup.small {
         config = config
             .initial_stream_window_size(30_000)

@@ -26,6 +26,7 @@ fn block(fields: &[(&str, &str)]) -> HeaderBlock {
     let limits = BlockLimits {
         max_list_size: usize::MAX,
         max_values: usize::MAX,
+        fold_names: false,
     };
     HeaderBlock::parse(crate::frame::Version::Spdy31, plain.into(), &limits).unwrap()
 }

@@ -1,0 +1,149 @@
+use bytes::Bytes;
+
+use super::Version;
+use crate::kube::status::{Cause, Status};
+
+/// How a command has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It ran, and ended with this code; 0 is success.
+    Code(u8),
+    /// It could not be run, or not to its end: why, for people.
+    Failed(String),
+}
+
+/// The reason of a [`Status`] that carries an exit code.
+const NON_ZERO: &str = "NonZeroExitCode";
+const EXIT_CODE: &str = "ExitCode";
+
+impl Exit {
+    /// What is written to the error stream. A success needs no words before [`Version::V4`].
+    pub(super) fn encode(&self, version: Version) -> Bytes {
+        let text = match self {
+            Self::Code(0) => String::new(),
+            Self::Code(code) => {
+                format!("command terminated with non-zero exit code: exit code {code}")
+            }
+            Self::Failed(message) if message.is_empty() => "unknown failure".to_owned(),
+            Self::Failed(message) => message.clone(),
+        };
+        if !version.has_json() {
+            return text.into();
+        }
+        let status = match self {
+            Self::Code(0) => Status::success(),
+            Self::Code(code) => {
+                let mut status = Status::failure(NON_ZERO, text);
+                status.causes.push(Cause {
+                    reason: EXIT_CODE.to_owned(),
+                    message: code.to_string(),
+                });
+                status
+            }
+            Self::Failed(_) => {
+                let mut status = Status::failure("InternalError", text);
+                status.code = Some(500);
+                status
+            }
+        };
+        status.to_json().into()
+    }
+
+    /// What an error stream says that has come to its end. No words are a success in every version.
+    pub(super) fn decode(version: Version, text: &[u8]) -> Self {
+        if text.is_empty() {
+            return Self::Code(0);
+        }
+        let shown = || String::from_utf8_lossy(text).trim_end().to_owned();
+        if !version.has_json() {
+            return Self::Failed(shown());
+        }
+        let wrong = |what: &str| Self::Failed(format!("{what} on the error stream: {}", shown()));
+        let Some(status) = Status::from_json(text) else {
+            return wrong("no status");
+        };
+        match status.status.as_str() {
+            "Success" => Self::Code(0),
+            "Failure" if status.reason == NON_ZERO => {
+                let code = status.causes.iter().find(|cause| cause.reason == EXIT_CODE);
+                match code.map(|cause| cause.message.parse()) {
+                    Some(Ok(code)) => Self::Code(code),
+                    Some(Err(_)) => wrong("an exit code that is none"),
+                    None => wrong("no exit code"),
+                }
+            }
+            "Failure" if status.message.is_empty() => wrong("a failure without a message"),
+            "Failure" => Self::Failed(status.message),
+            _ => wrong("an unknown status"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Version; 5] = [
+        Version::V1,
+        Version::V2,
+        Version::V3,
+        Version::V4,
+        Version::V5,
+    ];
+
+    #[test]
+    fn codes_survive_since_v4_and_words_always() {
+        for version in ALL {
+            let round = |exit: &Exit| Exit::decode(version, &exit.encode(version));
+            assert_eq!(round(&Exit::Code(0)), Exit::Code(0));
+            let failed = Exit::Failed("no such container".to_owned());
+            assert_eq!(round(&failed), failed);
+            for code in [1, 3, 255] {
+                match round(&Exit::Code(code)) {
+                    Exit::Code(got) => {
+                        assert!(version >= Version::V4);
+                        assert_eq!(got, code);
+                    }
+                    Exit::Failed(text) => {
+                        assert!(version < Version::V4);
+                        assert!(text.ends_with(&format!("exit code {code}")), "{text}");
+                    }
+                }
+            }
+            assert_ne!(round(&Exit::Failed(String::new())), Exit::Code(0));
+        }
+    }
+
+    #[test]
+    fn what_go_servers_write_is_understood() {
+        let decode = |text: &str| Exit::decode(Version::V4, text.as_bytes());
+        assert_eq!(
+            decode(r#"{"metadata":{},"status":"Success"}"#),
+            Exit::Code(0)
+        );
+        let three = r#"{"status":"Failure","message":"m","reason":"NonZeroExitCode","details":{"causes":[{"reason":"Other","message":"x"},{"reason":"ExitCode","message":"3"}]}}"#;
+        assert_eq!(decode(three), Exit::Code(3));
+        assert_eq!(decode(&format!("{three}\n")), Exit::Code(3));
+        let internal = r#"{"metadata":{},"status":"Failure","message":"it broke","reason":"InternalError","code":500}"#;
+        assert_eq!(decode(internal), Exit::Failed("it broke".to_owned()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_failure_that_says_so() {
+        let says = |text: &str| match Exit::decode(Version::V4, text.as_bytes()) {
+            Exit::Failed(why) => why,
+            Exit::Code(code) => panic!("{text}: {code}"),
+        };
+        for code in ["256", "-1", "x", ""] {
+            let text = format!(
+                r#"{{"status":"Failure","reason":"NonZeroExitCode","details":{{"causes":[{{"reason":"ExitCode","message":"{code}"}}]}}}}"#
+            );
+            assert!(says(&text).contains("an exit code that is none"), "{code}");
+        }
+        let none = r#"{"status":"Failure","reason":"NonZeroExitCode"}"#;
+        assert!(says(none).contains("no exit code"));
+        assert!(says("panic: oops").contains("no status on the error stream: panic: oops"));
+        assert!(says(r#"{"status":"Perhaps"}"#).contains("an unknown status"));
+        assert!(says(r#"{"status":"Failure"}"#).contains("without a message"));
+    }
+}
