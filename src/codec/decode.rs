@@ -410,3 +410,19 @@ fn used(left: &mut u32, n: usize) -> bool {
     *left = left.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
     *left == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_block_under_way_belongs_to_its_frame() {
+        let mut decoder = Decoder::new(Version::Spdy31, DecoderLimits::default());
+        assert_eq!(decoder.block_under_way(), None);
+        let head = [0x80, 3, 0, 8, 0, 0, 0, 20, 0, 0, 0, 5];
+        let mut bytes = BytesMut::from(&head[..]);
+        assert!(decoder.decode(&mut bytes).unwrap().is_none());
+        let id = StreamId::new(5).unwrap();
+        assert_eq!(decoder.block_under_way(), Some(("HEADERS", id)));
+    }
+}

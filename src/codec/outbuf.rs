@@ -294,4 +294,28 @@ mod tests {
             "{shown}"
         );
     }
+    #[test]
+    fn what_is_added_behind_a_partial_write_keeps_its_place() {
+        let mut out = OutBuf::new();
+        let mut expected = Vec::new();
+        let mut written = Vec::new();
+        for (i, cut) in [1, 3, 2000, 5000, 7, 1_000_000].into_iter().enumerate() {
+            let head = vec![u8::try_from(i).unwrap(); 6];
+            let payload = Bytes::from(vec![u8::try_from(100 + i).unwrap(); COPIED + 500]);
+            expected.extend_from_slice(&head);
+            expected.extend_from_slice(&payload);
+            out.staged().extend_from_slice(&head);
+            out.put_payload(&payload);
+            let mut left = cut.min(out.remaining());
+            while left > 0 {
+                let chunk = out.chunk();
+                let n = chunk.len().min(left);
+                written.extend_from_slice(&chunk[..n]);
+                out.advance(n);
+                left -= n;
+            }
+            assert_eq!(out.len(), expected.len() - written.len());
+        }
+        assert!(out.is_empty() && written == expected);
+    }
 }

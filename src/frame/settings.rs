@@ -152,4 +152,17 @@ mod tests {
             Some(SettingId::ClientCertificateVectorSize)
         );
     }
+    #[test]
+    fn settings_are_displayed_with_their_values() {
+        let mut settings = Settings::new();
+        assert_eq!(settings.to_string(), "");
+        settings.set(SettingId::MaxConcurrentStreams, 100);
+        assert_eq!(settings.to_string(), "MaxConcurrentStreams=100");
+        settings.set(SettingId::InitialWindowSize, 5);
+        settings.clear = true;
+        assert_eq!(
+            settings.to_string(),
+            "clear MaxConcurrentStreams=100 InitialWindowSize=5"
+        );
+    }
 }

@@ -87,3 +87,20 @@ impl fmt::Display for StreamId {
         fmt::Display::fmt(&self.get(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_create_odd_ids() {
+        let id = |id| StreamId::new(id).unwrap();
+        for odd in [1, 3, 0x7fff_ffff] {
+            assert_eq!(id(odd).creator(), Role::Client, "{odd}");
+        }
+        for even in [2, 4, 0x7fff_fffe] {
+            assert_eq!(id(even).creator(), Role::Server, "{even}");
+        }
+        assert_eq!(format!("{:?} {0}", id(7)), "7 7");
+    }
+}

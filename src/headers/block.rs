@@ -487,4 +487,64 @@ mod tests {
         }
         assert_eq!(block.get("streamtyp"), None);
     }
+    fn limited(plain: &[u8], max_list_size: usize, max_values: usize) -> Result<(), BlockError> {
+        let limits = BlockLimits {
+            max_list_size,
+            max_values,
+            fold_names: false,
+        };
+        HeaderBlock::parse(Version::Spdy31, Bytes::copy_from_slice(plain), &limits).map(drop)
+    }
+
+    #[test]
+    fn a_block_may_be_as_large_as_the_limits_say() {
+        let ten = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let block = plain(&ten.map(|name| (name, "")));
+        assert_eq!(limited(&block, 10 * 33, 10), Ok(()));
+        assert_eq!(limited(&block, 10 * 33, 9), Err(BlockError::TooLarge));
+        assert_eq!(limited(&block, 10 * 33 - 1, 10), Err(BlockError::TooLarge));
+
+        let largest = plain(&[("a", &"x".repeat(MAX_BLOCK_LEN - 13))]);
+        assert_eq!(largest.len(), MAX_BLOCK_LEN);
+        assert_eq!(limited(&largest, usize::MAX, 1), Ok(()));
+        let larger = plain(&[("a", &"x".repeat(MAX_BLOCK_LEN - 12))]);
+        assert_eq!(limited(&larger, usize::MAX, 1), Err(BlockError::TooLarge));
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_is_refused_before_any_header_is_looked_at() {
+        let ten = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let mut block = plain(&ten.map(|name| (name, if name == "j" { "x" } else { "" })));
+        block[..WORD].copy_from_slice(&11_u32.to_be_bytes());
+        let error = limited(&block, usize::MAX, 100).unwrap_err();
+        assert_eq!(
+            error.description(),
+            "header block shorter than its count demands"
+        );
+    }
+
+    #[test]
+    fn fields_share_the_memory_of_the_block() {
+        let block = parse(&plain(&[("a", "1"), ("cookie", "secret")]), false).unwrap();
+        let fields: Vec<_> = block.iter_bytes().collect();
+        assert_eq!(fields, [("a", "1".into()), ("cookie", "secret".into())]);
+        let (name, value) = block.field_bytes(1).unwrap();
+        assert_eq!((&name[..], &value[..]), (&b"cookie"[..], &b"secret"[..]));
+        assert!(block.field_bytes(2).is_none());
+        for shared in [&fields[0].1, &name, &value] {
+            assert!(block.plain().as_ptr_range().contains(&shared.as_ptr()));
+        }
+        let shown = format!("{block:?}");
+        assert_eq!(shown, r#"{"a": "1", "cookie": <hidden>}"#);
+        assert_eq!(block.clone().into_plain(), block.plain());
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        assert_eq!(
+            BlockError::TooLarge.to_string(),
+            "header block larger than the limit"
+        );
+        assert_eq!(BlockError::Malformed("odd").to_string(), "odd");
+    }
 }

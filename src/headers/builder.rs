@@ -272,4 +272,35 @@ mod tests {
         assert!(builder.push("a", b"\0").is_err());
         assert_eq!(builder.finish(), HeaderBlock::default());
     }
+    #[test]
+    fn a_block_may_be_as_large_as_a_frame_can_carry() {
+        // Count, two lengths and the name.
+        let value = vec![b'x'; MAX_BLOCK_LEN - 13];
+        let mut builder = HeaderBlock::builder();
+        builder.push("a", &value).unwrap();
+        assert_eq!(builder.plain.len(), MAX_BLOCK_LEN);
+        let error = builder.push("b", b"").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid header \"b\": the headers are larger than any frame"
+        );
+        assert_eq!(
+            format!("{builder:?}"),
+            format!(
+                "HeaderBlockBuilder {{ fields: 1, list_size: {}, .. }}",
+                value.len() + 33
+            )
+        );
+    }
+
+    #[test]
+    fn the_capacity_asked_for_is_there_and_no_more_than_a_block_can_use() {
+        let capacity = |fields, bytes| {
+            HeaderBlock::builder_with_capacity(fields, bytes)
+                .plain
+                .capacity()
+        };
+        assert_eq!(capacity(3, 64), 4 + 3 * 8 + 64);
+        assert_eq!(capacity(usize::MAX, usize::MAX), MAX_BLOCK_LEN);
+    }
 }
