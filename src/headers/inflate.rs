@@ -443,4 +443,20 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn up_to_four_times_the_limit_is_dropped_in_bounded_memory_and_a_byte_more_ends_the_session() {
+        const LIMIT: usize = 16 << 10;
+        // The count beside the list; then what "bomb" and the lengths take.
+        let most = 4 * (LIMIT + 4) - 16;
+        for len in [LIMIT - 35, 2 * LIMIT, most] {
+            let (mut sender, mut inflater) = (Sender::new(9, 15), inflater());
+            inflater.push(&sender.block(&huge(len))).unwrap();
+            assert!(inflater.retained() <= MOST, "{len}");
+            assert_eq!(inflater.finish(), Err(BlockError::TooLarge), "{len}");
+            inflater.push(&sender.block(&sample(1))).unwrap();
+            assert_eq!(inflater.finish(), Ok(sample(1)), "{len}");
+        }
+        let bomb = Sender::new(9, 15).block(&huge(most + 1));
+        assert_eq!(inflater().push(&bomb), Err(InflateError::Abuse));
+    }
 }
