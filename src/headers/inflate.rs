@@ -459,4 +459,15 @@ mod tests {
         let bomb = Sender::new(9, 15).block(&huge(most + 1));
         assert_eq!(inflater().push(&bomb), Err(InflateError::Abuse));
     }
+    #[test]
+    fn headers_are_not_shown() {
+        let mut inflater = inflater();
+        let bytes = Sender::new(9, 15).block(&sample(7));
+        inflater.push(&bytes).unwrap();
+        let shown = format!("{inflater:?}");
+        assert!(
+            shown.contains("produced: ") && !shown.contains("index"),
+            "{shown}"
+        );
+    }
 }

@@ -138,4 +138,24 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn many_names_are_looked_up_instead_of_compared() {
+        let names: Vec<String> = (0..=COMPARED).map(|n| format!("x-{n}")).collect();
+        let mut seen = Seen::default();
+        for (at, name) in names.iter().enumerate() {
+            assert!(seen.many.is_none(), "{at}");
+            let earlier = names[..at].iter().map(String::as_bytes);
+            assert!(seen.insert(name.as_bytes(), earlier), "{at}");
+        }
+        assert!(seen.many.is_some());
+        // Both ways tell a name that was there, however long.
+        for again in [&names[0], &names[COMPARED]] {
+            let earlier = names.iter().map(String::as_bytes);
+            assert!(!seen.insert(again.as_bytes(), earlier), "{again}");
+        }
+        let long = vec![b'x'; 100_000];
+        let mut seen = Seen::default();
+        assert!(seen.insert(&long, std::iter::empty()));
+        assert!(!seen.insert(&long, std::iter::once(&long[..])));
+    }
 }
