@@ -385,11 +385,11 @@ mod tests {
     #[test]
     fn neighbours_make_a_run_no_longer_than_a_read_buffer() {
         let mut queue = ByteQueue::default();
-        let mut memory = Bytes::from(vec![3; 8 * 16 * 1024]);
-        for _ in 0..8 {
+        let mut memory = Bytes::from(vec![3; 5 * 16 * 1024]);
+        for runs in [1, 1, 1, 1, 2] {
             queue.push_received(memory.split_to(16 * 1024));
+            assert_eq!(queue.runs, runs);
         }
-        assert_eq!((queue.runs, queue.sliced), (2, 8 * 16 * 1024));
     }
 
     #[test]
