@@ -212,6 +212,8 @@ fn a_peer_that_takes_output_slowly_is_alive_until_the_ping_is_written() {
 fn keep_alive_rests_while_idle_unless_asked_not_to() {
     let mut peer = Solo::started(Role::Client, keep_alive(Config::client()));
     peer.pass(100 * SECOND);
+    // Nor when the driver looks at the clock for another reason.
+    peer.session.handle_timeout(peer.now);
     assert!(peer.sent().is_empty());
     let config = keep_alive(Config::client()).keep_alive_while_idle(true);
     let mut peer = Solo::started(Role::Client, config);
