@@ -133,7 +133,7 @@ rows! {
         ];
     "C-032" "2.3.7" Both "Sending on a stream stops when RST_STREAM arrives.";
         held [
-            "session_pair flow::a_flush_cut_off_by_a_reset_is_an_error",
+            "session_pair wakes::a_flush_cut_off_by_a_reset_is_an_error",
             "raw_streams half_close::a_reset_of_the_peer_wakes_every_wait",
         ];
     "C-033" "2.3.7" Both "Frames that were in flight when we reset a stream are borne with.";
@@ -219,7 +219,7 @@ rows! {
         ];
     "C-054" "2.6.3" Both "Behind a received RST_STREAM nothing more is sent on the stream.";
         held [
-            "session_pair flow::a_flush_cut_off_by_a_reset_is_an_error",
+            "session_pair wakes::a_flush_cut_off_by_a_reset_is_an_error",
             "session_pair streams::a_reset_reaches_every_waiter_at_once_with_its_status",
         ];
 }

@@ -166,7 +166,7 @@ rows! {
     "D-31" "" Both "Credit of dropped, reset and cut-off streams does not leak, and no wake is missed.";
         held [
             "session_properties two_sessions_keep_the_ledger_and_never_deadlock",
-            "session_pair flow::a_waiting_writer_is_woken_by_credit_settings_or_the_end",
+            "session_pair wakes::a_waiting_writer_is_woken_by_credit_settings_or_the_end",
             "session_pair flow::dropping_an_unread_body_returns_its_bytes_to_the_connection",
         ];
     "D-32" "" Both "No more streams are opened than the limit, or 100 before it is known.";

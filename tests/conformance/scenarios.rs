@@ -150,7 +150,7 @@ rows! {
             "raw_streams half_close::a_reset_behind_fin_takes_nothing_away",
         ];
     "S-38" "" Both "RST_STREAM takes back what was queued to be sent.";
-        held ["session_pair flow::a_flush_cut_off_by_a_reset_is_an_error"];
+        held ["session_pair wakes::a_flush_cut_off_by_a_reset_is_an_error"];
     "S-39" "" Both "DATA behind our reset is dropped and still counts for the connection.";
         held [
             "session_pair states::every_frame_in_every_state_gets_the_reaction_of_the_table",

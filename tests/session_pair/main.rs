@@ -21,3 +21,4 @@ mod states;
 mod streams;
 mod unread;
 mod vectors;
+mod wakes;

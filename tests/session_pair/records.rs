@@ -255,3 +255,51 @@ fn header_lists_are_sent_up_to_the_limit_and_64_may_be_queued() {
     peer.session.send_headers(key, response(), true).unwrap();
     assert_eq!(peer.sent(), ["HEADERS 1 FIN"]);
 }
+
+#[test]
+fn a_hundred_streams_wait_beyond_the_limit() {
+    let mut peer = Solo::client();
+    peer.feed(setting(SettingId::MaxConcurrentStreams, 3));
+    let mut opened = 0;
+    while let Some(slot) = peer.session.reserve_slot().unwrap() {
+        let options = OpenOptions::new();
+        peer.session.open(slot, request(), options).unwrap();
+        opened += 1;
+        assert!(opened < 1000, "no bound");
+    }
+    assert_eq!((opened, peer.sent().len()), (103, 3));
+}
+
+#[test]
+fn no_more_headers_come_behind_fin_whatever_ended_the_stream() {
+    let mut peer = Solo::client();
+    let key = peer.replied(1);
+    assert!(peer.session.poll_headers(key).unwrap().is_none());
+    peer.feed(headers(1, true));
+    let trailers = peer.session.poll_headers(key).unwrap();
+    assert_eq!(trailers, Some(Some(block(&[("x-trailer", "1")]))));
+    peer.session.reset(key, ResetStatus::CANCEL);
+    assert_eq!(peer.session.poll_headers(key).unwrap(), Some(None));
+    peer.sent();
+    // Cut off before its end, it is an error.
+    let key = peer.replied(3);
+    peer.session.reset(key, ResetStatus::CANCEL);
+    assert!(peer.session.poll_headers(key).unwrap_err().is_reset());
+}
+
+#[test]
+fn a_stream_that_is_reset_with_output_holds_up_no_other_priority() {
+    for (gone, stays) in [(1, 5), (5, 1), (0, 7), (7, 0)] {
+        let mut peer = Solo::client();
+        let [gone, stays] = [gone, stays].map(|priority| {
+            let options = OpenOptions::new().priority(Priority::new(priority));
+            let key = peer.open_with(options);
+            peer.sent();
+            key
+        });
+        peer.write(gone, 10);
+        peer.write(stays, 20);
+        peer.session.reset(gone, ResetStatus::CANCEL);
+        assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL", "DATA 3 20"]);
+    }
+}

@@ -1,13 +1,13 @@
 //! The life of streams: opening, replying, ending, and what the application sees of it.
 
 use spdy::Config;
-use spdy::frame::{HeaderFrame, Priority, Received, ResetStatus, Role, SettingId, StreamId};
+use spdy::frame::{HeaderFrame, Received, ResetStatus, Role, SettingId, StreamId};
 use spdy::headers::BlockError;
 use spdy::session::{Event, OpenOptions, Read};
 
 use crate::pair::*;
 
-fn wake(key: spdy::session::Key, read: bool, write: bool, reply: bool) -> Event {
+pub(crate) fn wake(key: spdy::session::Key, read: bool, write: bool, reply: bool) -> Event {
     Event::Wake {
         key,
         read,
@@ -564,79 +564,6 @@ fn no_event_without_interest() {
         [wake(ours, true, false, false)],
         "once"
     );
-}
-
-#[test]
-fn a_stream_that_is_reset_with_output_holds_up_no_other_priority() {
-    for (gone, stays) in [(1, 5), (5, 1), (0, 7), (7, 0)] {
-        let mut peer = Solo::client();
-        let [gone, stays] = [gone, stays].map(|priority| {
-            let options = OpenOptions::new().priority(Priority::new(priority));
-            let key = peer.open_with(options);
-            peer.sent();
-            key
-        });
-        peer.write(gone, 10);
-        peer.write(stays, 20);
-        peer.session.reset(gone, ResetStatus::CANCEL);
-        assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL", "DATA 3 20"]);
-    }
-}
-
-#[test]
-fn a_hundred_streams_wait_beyond_the_limit() {
-    let mut peer = Solo::client();
-    peer.feed(setting(SettingId::MaxConcurrentStreams, 3));
-    let mut opened = 0;
-    while let Some(slot) = peer.session.reserve_slot().unwrap() {
-        let options = OpenOptions::new();
-        peer.session.open(slot, request(), options).unwrap();
-        opened += 1;
-        assert!(opened < 1000, "no bound");
-    }
-    assert_eq!((opened, peer.sent().len()), (103, 3));
-}
-
-#[test]
-fn who_watches_is_woken_by_the_end_and_by_nothing_else() {
-    let mut peer = Solo::client();
-    let key = peer.replied(1);
-    peer.events();
-    peer.session.watch_end(key).unwrap();
-    peer.feed(credit(1, 100)).feed(data(1, 5, false));
-    assert!(peer.events().is_empty());
-    peer.feed(rst(1, ResetStatus::CANCEL));
-    assert_eq!(peer.events(), [wake(key, false, true, false)]);
-    assert!(peer.session.watch_end(key).unwrap_err().is_reset());
-}
-
-#[test]
-fn no_more_headers_come_behind_fin_whatever_ended_the_stream() {
-    let mut peer = Solo::client();
-    let key = peer.replied(1);
-    assert!(peer.session.poll_headers(key).unwrap().is_none());
-    peer.feed(headers(1, true));
-    let trailers = peer.session.poll_headers(key).unwrap();
-    assert_eq!(trailers, Some(Some(block(&[("x-trailer", "1")]))));
-    peer.session.reset(key, ResetStatus::CANCEL);
-    assert_eq!(peer.session.poll_headers(key).unwrap(), Some(None));
-    peer.sent();
-    // Cut off before its end, it is an error.
-    let key = peer.replied(3);
-    peer.session.reset(key, ResetStatus::CANCEL);
-    assert!(peer.session.poll_headers(key).unwrap_err().is_reset());
-}
-
-#[test]
-fn empty_data_wakes_nobody() {
-    let mut peer = Solo::server();
-    let key = peer.accepted(1, false);
-    peer.events();
-    assert_eq!(peer.session.read(key, 1).unwrap(), Read::Blocked);
-    peer.feed(data(1, 0, false));
-    assert!(peer.events().is_empty());
-    peer.feed(data(1, 1, false));
-    assert_eq!(peer.events(), [wake(key, true, false, false)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The edges of what may wait: unread limits, stuck replies, the low water of writers.
 
 use spdy::frame::{Received, Role};
-use spdy::session::{Event, Key};
+use spdy::session::Key;
 use spdy::{Config, FlowControl, Overflow};
 
 use crate::pair::*;
@@ -165,24 +165,4 @@ fn credit_that_is_due_is_not_sent_once_the_reader_is_gone() {
     peer.read_all(key).unwrap();
     peer.session.drop_recv(key);
     assert!(peer.sent().is_empty());
-}
-
-#[test]
-fn a_writer_is_woken_when_half_of_its_queue_was_sent() {
-    let mut peer = Solo::server();
-    let key = peer.accepted(1, true);
-    peer.session.reply(key, response(), false).unwrap();
-    peer.sent();
-    peer.write(key, 64 * KIB);
-    assert_eq!(peer.session.poll_capacity(key).unwrap(), 0);
-    peer.feed(credit(1, 1 << 20)).feed(credit(0, 1 << 20));
-    peer.events();
-    for woken in [0, 1, 0, 0] {
-        assert!(peer.session.poll_frame(peer.now).is_some());
-        let wakes = peer.events();
-        let writers = wakes
-            .iter()
-            .filter(|event| matches!(event, Event::Wake { write: true, .. }));
-        assert_eq!(writers.count(), woken);
-    }
 }
