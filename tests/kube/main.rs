@@ -21,6 +21,7 @@ mod hostile;
 mod port_client;
 mod port_server;
 mod session;
+mod stuck;
 mod upgrade;
 
 use std::time::Duration;

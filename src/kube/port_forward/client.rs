@@ -200,7 +200,8 @@ impl Forwarded {
         self.error.error(self.port)
     }
 
-    /// Copies in both directions, each to its end. If `local` fails, the stream is reset.
+    /// Copies in both directions, each to its end. If `local` fails, the stream is reset. What came before the stream has
+    /// ended early still goes to `local`, as long as that takes some of it every ten seconds.
     ///
     /// # Errors
     ///
@@ -210,7 +211,8 @@ impl Forwarded {
     ///
     /// Dropping the future gives both up.
     pub async fn copy<T: AsyncRead + AsyncWrite>(mut self, local: T) -> Result<()> {
-        match both(&mut self, local).await {
+        let loss = self.data.send_half().loss();
+        match both(&mut self, loss, local).await {
             Ok(()) => Ok(()),
             Err(Failed::Stream(error)) => Err(match self.error.error(self.port) {
                 Some(said) => said,
