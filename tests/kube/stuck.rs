@@ -134,6 +134,27 @@ async fn a_local_side_that_takes_nothing_does_not_hide_that_the_server_has_gone(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_without_end_does_not_hold_the_data_up() {
+    let (mut forwarded, session, mut peer) = forwarded().await;
+    peer.wire().set_in_capacity(64 << 10);
+    let reading = spawn(async move {
+        let mut text = Vec::new();
+        let read = forwarded.read_to_end(&mut text).await;
+        (read, text, forwarded)
+    });
+    for _ in 0..100 {
+        peer.send(data(1, [b'x'; 32 << 10])).await;
+    }
+    assert_eq!(session.unread_bytes(), 0);
+    peer.send(data(3, "all of it").fin()).await;
+    let (read, text, mut forwarded) = within("the data", reading).await.unwrap();
+    assert_eq!(text, b"all of it");
+    read.unwrap_err();
+    let error = within("the text", forwarded.failure()).await.unwrap();
+    assert!(error.is_connect(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn halves_that_never_become_pairs_stop_at_the_limit_and_go_in_time() {
     let (mut receive, session, _running, mut peer) = forwarding();
     for n in 0..6000_u32 {
