@@ -176,6 +176,19 @@ impl SendStream {
         self.with(Session::finish)
     }
 
+    /// Waits until our SYN_REPLY is on its way: a reset before that would take it back.
+    #[cfg(feature = "kube")]
+    pub(crate) async fn replied(&self) {
+        let key = self.key;
+        let replied = poll_fn(|cx| {
+            self.shared.poll_stream(cx, key, Wait::Write, |session| {
+                Ok(session.poll_replied(key).then_some(()))
+            })
+        });
+        // A session that has failed sends none.
+        drop(replied.await);
+    }
+
     /// For [`Loss::poll`].
     #[cfg(feature = "kube")]
     pub(crate) fn loss(&self) -> Loss {

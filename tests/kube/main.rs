@@ -16,6 +16,7 @@ mod support;
 
 mod command_client;
 mod command_server;
+mod cuts;
 mod end_to_end;
 mod hostile;
 mod port_client;
