@@ -43,6 +43,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::incoming::Incoming;
 pub use self::recv::RecvStream;
+#[cfg(feature = "kube")]
+pub(crate) use self::send::Loss;
 pub use self::send::SendStream;
 pub use crate::session::OpenOptions;
 

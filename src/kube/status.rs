@@ -81,6 +81,10 @@ impl Status {
     /// Reads one JSON object; `None` if it is none, or not of the kind `Status`.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
+        // serde takes an array for a struct as well.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return None;
+        }
         let wire: Wire = serde_json::from_slice(json).ok()?;
         if wire.kind.is_some_and(|kind| kind != "Status") {
             return None;
@@ -163,6 +167,7 @@ mod tests {
             b"nope",
             b"{}",
             b"[1]",
+            br#"["Status","Success","","",null,0]"#,
             br#"{"kind":"Pod","status":"x"}"#,
             br#"{"status":{}}"#,
             br#"{"status":"Success"} trailing"#,

@@ -308,6 +308,18 @@ impl Session {
         }
     }
 
+    /// Whether the SYN_REPLY of a stream has been emitted, or never will be. If not, a write wake follows.
+    #[allow(dead_code, reason = "used by `kube`")]
+    pub(crate) fn poll_replied(&mut self, key: Key) -> bool {
+        let stream = self.store.get_mut(key);
+        let Some(stream) = stream.filter(|stream| stream.opener.is_some()) else {
+            return true;
+        };
+        stream.send.interest = true;
+        stream.send.flushing = true;
+        false
+    }
+
     /// Wakes who waits until all was emitted, whatever window is left.
     fn wake_flusher(&mut self, key: Key) {
         let Some(stream) = self.store.get_mut(key) else {

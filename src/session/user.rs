@@ -188,6 +188,17 @@ impl Session {
         Ok(())
     }
 
+    /// As [`watch_end`](Self::watch_end), also behind our own end.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream has ended early, if it has.
+    #[allow(dead_code, reason = "used by `kube`")]
+    pub(crate) fn watch_loss(&mut self, key: Key) -> Result<(), Error> {
+        self.live(key)?.send.watched = true;
+        Ok(())
+    }
+
     /// Queues a chunk whole, whatever its size; ask [`poll_capacity`](Self::poll_capacity) before.
     ///
     /// # Errors

@@ -3,11 +3,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+#[cfg(feature = "kube")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
+#[cfg(feature = "kube")]
+use crate::conn::Sleep;
 use crate::conn::{Shared, Wait};
+#[cfg(feature = "kube")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
@@ -170,6 +176,28 @@ impl SendStream {
         self.with(Session::finish)
     }
 
+    /// Waits until our SYN_REPLY is on its way: a reset before that would take it back.
+    #[cfg(feature = "kube")]
+    pub(crate) async fn replied(&self) {
+        let key = self.key;
+        let replied = poll_fn(|cx| {
+            self.shared.poll_stream(cx, key, Wait::Write, |session| {
+                Ok(session.poll_replied(key).then_some(()))
+            })
+        });
+        // A session that has failed sends none.
+        drop(replied.await);
+    }
+
+    /// For [`Loss::poll`].
+    #[cfg(feature = "kube")]
+    pub(crate) fn loss(&self) -> Loss {
+        Loss {
+            shared: Arc::clone(&self.shared),
+            key: self.key,
+        }
+    }
+
     /// Wakes the task when the stream ends, for a writer that waits for its source.
     ///
     /// # Errors
@@ -222,6 +250,36 @@ impl SendStream {
             self.shared
                 .with(|state| state.session.reset(self.key, status)),
         );
+    }
+}
+
+/// Watches for the early end of a stream, beside whoever reads and writes it in the same task.
+#[cfg(feature = "kube")]
+#[derive(Debug)]
+pub(crate) struct Loss {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+#[cfg(feature = "kube")]
+impl Loss {
+    /// Why the stream, or its session, has ended early. Never ready if it has come to its end.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Error> {
+        let key = self.key;
+        let watched = self.shared.poll_stream(cx, key, Wait::Write, |session| {
+            session.watch_loss(key)?;
+            Ok(None::<()>)
+        });
+        match watched {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Sleeps by the clock of the connection; `None` if it has no timers.
+    pub(crate) fn sleep(&self, time: Duration) -> Option<Sleep> {
+        let at = self.shared.now().checked_add(time)?;
+        self.shared.clock().sleep_until(at)
     }
 }
 

@@ -16,11 +16,13 @@ mod support;
 
 mod command_client;
 mod command_server;
+mod cuts;
 mod end_to_end;
 mod hostile;
 mod port_client;
 mod port_server;
 mod session;
+mod stuck;
 mod upgrade;
 
 use std::time::Duration;

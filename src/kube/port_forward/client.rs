@@ -137,27 +137,31 @@ impl std::error::Error for RemoteError {}
 /// What has come of the error stream.
 #[derive(Debug)]
 struct ErrorText {
-    recv: RecvStream,
+    /// Given back when it has ended, or with as much as anybody reads: what still comes is discarded then.
+    recv: Option<RecvStream>,
     text: Vec<u8>,
 }
 
 impl ErrorText {
     fn new(recv: RecvStream) -> Self {
         Self {
-            recv,
+            recv: Some(recv),
             text: Vec::new(),
         }
     }
 
     /// Ready at the end of the stream, or when there is as much as anybody reads.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.text.len() < MAX_TEXT {
+        while let Some(recv) = &mut self.recv {
             // An end of any kind is the end of the text.
-            let Ok(Some(bytes)) = ready!(self.recv.poll_data(cx)) else {
-                break;
-            };
-            let room = MAX_TEXT - self.text.len();
-            self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            if let Ok(Some(bytes)) = ready!(recv.poll_data(cx)) {
+                let room = MAX_TEXT - self.text.len();
+                self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                if self.text.len() < MAX_TEXT {
+                    continue;
+                }
+            }
+            self.recv = None;
         }
         Poll::Ready(())
     }
@@ -200,7 +204,8 @@ impl Forwarded {
         self.error.error(self.port)
     }
 
-    /// Copies in both directions, each to its end. If `local` fails, the stream is reset.
+    /// Copies in both directions, each to its end. If `local` fails, the stream is reset. What came before the stream has
+    /// ended early still goes to `local`, as long as that takes some of it every ten seconds.
     ///
     /// # Errors
     ///
@@ -210,7 +215,8 @@ impl Forwarded {
     ///
     /// Dropping the future gives both up.
     pub async fn copy<T: AsyncRead + AsyncWrite>(mut self, local: T) -> Result<()> {
-        match both(&mut self, local).await {
+        let loss = self.data.send_half().loss();
+        match both(&mut self, loss, local).await {
             Ok(()) => Ok(()),
             Err(Failed::Stream(error)) => Err(match self.error.error(self.port) {
                 Some(said) => said,
@@ -231,9 +237,14 @@ impl AsyncRead for Forwarded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let ended = match ready!(Pin::new(&mut self.data).poll_read(cx, buf)) {
-            Ok(()) => buf.filled().len() == before && buf.remaining() > 0,
-            Err(_) => true,
+        let ended = match Pin::new(&mut self.data).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => buf.filled().len() == before && buf.remaining() > 0,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => {
+                // A text that nobody takes would hold the session up, and with it the data.
+                let _ = self.error.poll_end(cx);
+                return Poll::Pending;
+            }
         };
         if !ended {
             return Poll::Ready(Ok(()));

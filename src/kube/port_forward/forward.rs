@@ -46,13 +46,14 @@ impl Forward {
 
     /// Copies in both directions, each to its end: what the target has ended, the client sees ended, and the other way
     /// round. A target that fails is told to the client as [`fail`](Self::fail) does; a client that gives the stream up
-    /// closes the target.
+    /// closes the target, once that has taken what came before, or none of it for ten seconds.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future resets both streams and drops the target.
     pub async fn copy<T: AsyncRead + AsyncWrite>(mut self, target: T) {
-        match both(&mut self, target).await {
+        let loss = self.data.send_half().loss();
+        match both(&mut self, loss, target).await {
             Ok(()) => {}
             Err(Failed::Other(error)) => {
                 self.fail(error).await;

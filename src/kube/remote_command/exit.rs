@@ -66,9 +66,9 @@ impl Exit {
             "Success" => Self::Code(0),
             "Failure" if status.reason == NON_ZERO => {
                 let code = status.causes.iter().find(|cause| cause.reason == EXIT_CODE);
-                match code.map(|cause| cause.message.parse()) {
-                    Some(Ok(code)) => Self::Code(code),
-                    Some(Err(_)) => wrong("an exit code that is none"),
+                match code.map(|cause| exit_code(&cause.message)) {
+                    Some(Some(code)) => Self::Code(code),
+                    Some(None) => wrong("an exit code that is none"),
                     None => wrong("no exit code"),
                 }
             }
@@ -77,6 +77,12 @@ impl Exit {
             _ => wrong("an unknown status"),
         }
     }
+}
+
+/// The exit code of a failure: 0 would make a success of it.
+fn exit_code(text: &str) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|code| digits && *code > 0)
 }
 
 #[cfg(test)]
@@ -134,7 +140,7 @@ mod tests {
             Exit::Failed(why) => why,
             Exit::Code(code) => panic!("{text}: {code}"),
         };
-        for code in ["256", "-1", "x", ""] {
+        for code in ["0", "256", "-1", "+3", "x", ""] {
             let text = format!(
                 r#"{{"status":"Failure","reason":"NonZeroExitCode","details":{{"causes":[{{"reason":"ExitCode","message":"{code}"}}]}}}}"#
             );

@@ -52,6 +52,18 @@ impl Sizes {
                 self.buffer.advance(end + 1);
                 self.skipping = false;
             }
+            // serde takes an array for a struct as well.
+            let blank = |byte: &&u8| !byte.is_ascii_whitespace();
+            if self
+                .buffer
+                .iter()
+                .find(blank)
+                .is_some_and(|byte| *byte != b'{')
+            {
+                tracing::warn!("a terminal size that is no object is skipped");
+                self.skipping = true;
+                continue;
+            }
             let parser = serde_json::Deserializer::from_slice(&self.buffer);
             let mut objects = parser.into_iter::<TerminalSize>();
             let object = objects.next();
@@ -204,6 +216,7 @@ mod tests {
             "{\"Width\":65536,\"Height\":1}",
             "{\"Width\":-1}",
             "[1,2",
+            "[1,2]",
             "nonsense } {",
             "\u{1b}[8;30;100t",
             long.as_str(),

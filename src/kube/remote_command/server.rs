@@ -73,6 +73,8 @@ impl Server {
             None => return Err(set.give_up(session, self.stream_timeout)),
         }
         session.refuse_streams();
+        // A client that takes nothing shows when it is written to.
+        let _ = within(session, self.stream_timeout, set.replied()).await;
         set.into_streams(session, self.finish_timeout)
     }
 }
@@ -129,6 +131,16 @@ impl Set {
             self.take(incoming);
         }
         Ok(())
+    }
+
+    /// Waits until the replies are on their way. An output that the application drops at once is an end to its client; in
+    /// front of the reply it would be a stream that could not be opened.
+    async fn replied(&mut self) {
+        for kind in self.wanted.kinds(self.version) {
+            if let Some(stream) = self.place(kind) {
+                stream.send_half().replied().await;
+            }
+        }
     }
 
     fn take(&mut self, incoming: Incoming) {

@@ -1,0 +1,180 @@
+//! Peers and targets that stop in the middle: whoever waits for them is told in time.
+
+use spdy::frame::GoAwayStatus;
+use spdy::kube::port_forward::{self, Forward, Forwarded};
+use tokio::io::{AsyncReadExt, duplex};
+use tokio::sync::mpsc;
+
+use super::*;
+
+fn half(stream: u32, kind: &str, port: &str, request: &str) -> Draft {
+    typed(stream, kind)
+        .header("port", port)
+        .header("requestid", request)
+}
+
+fn forwarding() -> (mpsc::UnboundedReceiver<Forward>, Session, Running, Peer) {
+    let (session, running, peer) = kubelet();
+    let (send, receive) = mpsc::unbounded_channel();
+    let mut server = port_forward::Server::new(session.clone());
+    spawn(async move {
+        while let Ok(Some(forward)) = server.accept().await {
+            if send.send(forward).is_err() {
+                break;
+            }
+        }
+    });
+    (receive, session, running, peer)
+}
+
+async fn open_pair(peer: &mut Peer, first: u32, port: &str, request: &str) {
+    peer.send(half(first, "error", port, request)).await;
+    peer.expect(syn_reply(first)).await;
+    peer.send(data(first, "").fin()).await;
+    peer.send(half(first + 2, "data", port, request)).await;
+    peer.expect(syn_reply(first + 2)).await;
+}
+
+async fn next(receive: &mut mpsc::UnboundedReceiver<Forward>) -> Forward {
+    within("a connection", receive.recv()).await.unwrap()
+}
+
+/// A client of ours with one connection, its streams 1 and 3.
+async fn forwarded() -> (Forwarded, Session, Peer) {
+    let (session, _running, mut peer) = kubectl();
+    let client = port_forward::Client::new(session.clone());
+    let connecting = spawn(async move { client.connect(80).await });
+    within("the error stream", peer.recv()).await;
+    peer.send(syn_reply(1)).await;
+    peer.expect(data(1, "").fin()).await;
+    within("the data stream", peer.recv()).await;
+    peer.send(syn_reply(3)).await;
+    let forwarded = within("connect", connecting).await.unwrap().unwrap();
+    (forwarded, session, peer)
+}
+
+/// The ways in which a peer gives stream 3 up.
+async fn give_up(peer: &mut Peer, way: u32) {
+    match way {
+        0 => peer.send(rst(3, ResetStatus::INTERNAL_ERROR)).await,
+        1 => peer.send(cancel(3)).await,
+        2 => peer.wire().shut_in(),
+        _ => {
+            peer.send(go_away(3, GoAwayStatus::OK)).await;
+            peer.wire().shut_in();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_takes_nothing_does_not_outlive_its_client() {
+    for way in 0..4 {
+        let (mut receive, session, _running, mut peer) = forwarding();
+        open_pair(&mut peer, 1, "80", "0").await;
+        let (ours, _target) = duplex(10);
+        let copying = spawn(next(&mut receive).await.copy(ours));
+        peer.send(data(3, [0; 1000])).await;
+        settle().await;
+        assert!(!copying.is_finished());
+        give_up(&mut peer, way).await;
+        within("the copy", copying).await.unwrap();
+        assert_eq!(session.stream_count(), 0, "way {way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_says_nothing_does_not_outlive_its_client() {
+    for way in 0..4 {
+        let (mut receive, session, _running, mut peer) = forwarding();
+        open_pair(&mut peer, 1, "80", "0").await;
+        let (ours, mut target) = duplex(1000);
+        let copying = spawn(next(&mut receive).await.copy(ours));
+        give_up(&mut peer, way).await;
+        // It does not care for the end of its input.
+        within("the copy", copying).await.unwrap();
+        assert_eq!(within("the end", target.read(&mut [0])).await.unwrap(), 0);
+        assert_eq!(session.stream_count(), 0, "way {way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_target_gets_all_that_came_before_its_client_left() {
+    let (mut receive, _session, _running, mut peer) = forwarding();
+    open_pair(&mut peer, 1, "80", "0").await;
+    let (ours, mut target) = duplex(1000);
+    let copying = spawn(next(&mut receive).await.copy(ours));
+    peer.send(data(3, [0; 200_000])).await;
+    peer.send(cancel(3)).await;
+    let mut all = 0;
+    loop {
+        tokio::time::sleep(SECOND / 4).await;
+        match target.read(&mut [0; 1000]).await.unwrap() {
+            0 => break,
+            n => all += n,
+        }
+    }
+    assert_eq!(all, 200_000);
+    within("the copy", copying).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_side_that_takes_nothing_does_not_hide_that_the_server_has_gone() {
+    for way in 0..4 {
+        let (forwarded, session, mut peer) = forwarded().await;
+        let (ours, _local) = duplex(10);
+        let copying = spawn(forwarded.copy(ours));
+        peer.send(data(3, [0; 1000])).await;
+        settle().await;
+        assert!(!copying.is_finished());
+        give_up(&mut peer, way).await;
+        let error = within("the copy", copying).await.unwrap().unwrap_err();
+        assert!(error.is_reset() || error.is_closed(), "way {way}: {error}");
+        assert_eq!(session.stream_count(), 0, "way {way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_without_end_does_not_hold_the_data_up() {
+    let (mut forwarded, session, mut peer) = forwarded().await;
+    peer.wire().set_in_capacity(64 << 10);
+    let reading = spawn(async move {
+        let mut text = Vec::new();
+        let read = forwarded.read_to_end(&mut text).await;
+        (read, text, forwarded)
+    });
+    for _ in 0..100 {
+        peer.send(data(1, [b'x'; 32 << 10])).await;
+    }
+    assert_eq!(session.unread_bytes(), 0);
+    peer.send(data(3, "all of it").fin()).await;
+    let (read, text, mut forwarded) = within("the data", reading).await.unwrap();
+    assert_eq!(text, b"all of it");
+    read.unwrap_err();
+    let error = within("the text", forwarded.failure()).await.unwrap();
+    assert!(error.is_connect(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn halves_that_never_become_pairs_stop_at_the_limit_and_go_in_time() {
+    let (mut receive, session, _running, mut peer) = forwarding();
+    for n in 0..6000_u32 {
+        let kind = if n % 2 == 0 { "data" } else { "error" };
+        peer.send(half(2 * n + 1, kind, "80", &format!("{n:064}")))
+            .await;
+        if n % 100 == 0 {
+            quiet(&mut peer).await;
+        }
+    }
+    quiet(&mut peer).await;
+    assert_eq!(session.stream_count(), 4096);
+    tokio::time::sleep(31 * SECOND).await;
+    quiet(&mut peer).await;
+    assert_eq!(session.stream_count(), 0);
+    open_pair(&mut peer, 20_001, "80", "0").await;
+    drop(next(&mut receive).await);
+}
+
+/// Reads until nothing comes.
+async fn quiet(peer: &mut Peer) {
+    while let Ok(Some(_)) = tokio::time::timeout(SECOND / 1000, peer.recv()).await {}
+}
