@@ -24,6 +24,7 @@ mod control;
 mod data;
 mod honest;
 mod line;
+mod mixed;
 mod slow;
 mod spdystream;
 mod streams;

@@ -1,4 +1,4 @@
-//! Connections that are cut at every byte, futures that are dropped at every poll: every wait ends, and nothing is a
+//! Connections that are cut at every byte, futures that are dropped at every poll, streams that are dropped in every order:
 //! success that was none.
 
 use std::future::Future;
@@ -261,4 +261,89 @@ async fn an_output_that_is_dropped_at_once_ends_behind_its_reply() {
     open_all(&mut peer, &["error", "stdin", "stdout", "stderr"]).await;
     let frames = rest(&mut peer).await;
     assert!(frames.contains(&cancel(7).into()), "{frames:?}");
+}
+
+/// All orders of four things.
+fn orders() -> Vec<[usize; 4]> {
+    let mut orders = Vec::new();
+    for n in 0..256_usize {
+        let order = [n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6];
+        if (0..4).all(|thing| order.contains(&thing)) {
+            orders.push(order);
+        }
+    }
+    orders
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_of_a_command_may_be_dropped_in_any_order() {
+    for order in orders() {
+        for stuck in [false, true] {
+            let (session, running, mut peer) = kubelet();
+            let accepting = accepting(&session, Version::V4, EXEC_I);
+            open_all(&mut peer, &["error", "stdin", "stdout", "stderr"]).await;
+            let streams = within("accept", accepting).await.unwrap().unwrap();
+            peer.send(data(3, [1; 1000])).await;
+            if stuck {
+                peer.wire().set_out_capacity(0);
+            }
+            let mut parts: Vec<Option<Box<dyn std::any::Any>>> = vec![
+                Some(Box::new(streams.stdin)),
+                Some(Box::new(streams.stdout)),
+                Some(Box::new(streams.stderr)),
+                Some(Box::new(streams.exit)),
+            ];
+            for part in order {
+                parts[part] = None;
+                settle().await;
+            }
+            peer.wire().set_out_capacity(usize::MAX);
+            let mut text = Vec::new();
+            for frame in rest(&mut peer).await {
+                if let Frame::Data(data) = frame {
+                    if data.id.get() == 1 {
+                        text.extend_from_slice(&data.payload);
+                    }
+                }
+            }
+            let status = kube::Status::from_json(&text).unwrap();
+            assert!(!status.is_success(), "{order:?}");
+            drop(peer);
+            outcome(running).await.unwrap();
+            assert_eq!(session.stream_count(), 0, "{order:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_a_command_may_drop_its_streams_in_any_order() {
+    for order in orders() {
+        let ((client, a), (server, b)) =
+            pair(Config::spdystream_client(), Config::spdystream_server());
+        spawn(a);
+        spawn(b);
+        let serving = spawn(async move {
+            let streams = Server::new(Version::V4, EXEC_I).accept(&server).await?;
+            let (mut stdin, mut stdout) = (streams.stdin.unwrap(), streams.stdout.unwrap());
+            let mut stderr = streams.stderr.unwrap();
+            drop(stderr.write_all(&[1; 100_000]).await);
+            drop(tokio::io::copy(&mut stdin, &mut stdout).await);
+            drop((stdout.shutdown().await, stderr.shutdown().await));
+            streams.exit.finish(Exit::Code(0)).await
+        });
+        let opened = Client::new(Version::V4, EXEC_I).open(&client).await;
+        let streams = opened.unwrap();
+        let mut parts: Vec<Option<Box<dyn std::any::Any>>> = vec![
+            Some(Box::new(streams.stdin)),
+            Some(Box::new(streams.stdout)),
+            Some(Box::new(streams.stderr)),
+            Some(Box::new(streams.exit)),
+        ];
+        for part in order {
+            parts[part] = None;
+            settle().await;
+        }
+        drop(client);
+        drop(within("the server", serving).await.unwrap());
+    }
 }
