@@ -107,8 +107,10 @@ impl PendingUpgrade {
     #[must_use]
     pub fn response<B: Default>(&self) -> Response<B> {
         let mut response = self.upgrade.response();
-        let protocol = HeaderValue::from_static(self.protocol);
-        response.headers_mut().insert(PROTOCOL_VERSION, protocol);
+        // A name that no header can carry cannot have been offered in one.
+        if let Ok(protocol) = HeaderValue::from_bytes(self.protocol.as_bytes()) {
+            response.headers_mut().insert(PROTOCOL_VERSION, protocol);
+        }
         response
     }
 

@@ -455,11 +455,11 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
-    /// Resets the streams whose direction to the peer the application has not ended, as if it had dropped them.
-    pub fn reset_unfinished(&mut self) {
+    /// Resets the streams whose direction to the peer the application has not ended.
+    pub fn reset_unfinished(&mut self, status: ResetStatus) {
         for key in self.store.keys() {
             if !self.is_finished_sending(key) {
-                self.reset(key, ResetStatus::CANCEL);
+                self.reset(key, status);
             }
         }
     }

@@ -351,3 +351,41 @@ async fn a_client_that_is_cut_off_in_the_middle_leaves_nothing_behind() {
     assert_eq!(server.stream_count(), 0);
     drop(streams);
 }
+
+#[tokio::test]
+async fn an_output_that_is_dropped_is_whole_and_an_input_that_is_dropped_is_not() {
+    let ((client, a), (server, b)) = pair(Config::spdystream_client(), Config::spdystream_server());
+    spawn(a);
+    spawn(b);
+    let serving = spawn(async move {
+        let streams = Server::new(Version::V4, EXEC_I)
+            .accept(&server)
+            .await
+            .unwrap();
+        let (mut stdin, mut stdout) = (streams.stdin.unwrap(), streams.stdout.unwrap());
+        stdout.write_all(&[7; 50_000]).await.unwrap();
+        drop((stdout, streams.stderr));
+        let mut input = Vec::new();
+        let read = stdin.read_to_end(&mut input).await;
+        streams.exit.finish(Exit::Code(0)).await.unwrap();
+        (input, read)
+    });
+    let streams = Client::new(Version::V4, EXEC_I)
+        .open(&client)
+        .await
+        .unwrap();
+    let mut stdin = streams.stdin.unwrap();
+    stdin.write_all(b"half a fi").await.unwrap();
+    stdin.flush().await.unwrap();
+    drop(stdin);
+    let mut output = Vec::new();
+    let mut stdout = streams.stdout.unwrap();
+    within("stdout", stdout.read_to_end(&mut output))
+        .await
+        .unwrap();
+    assert_eq!(output, [7; 50_000]);
+    assert_eq!(streams.exit.wait().await.unwrap(), Exit::Code(0));
+    let (input, read) = within("the server", serving).await.unwrap();
+    assert_eq!(input, b"half a fi");
+    assert!(read.is_err(), "an input that was given up is not whole");
+}

@@ -137,6 +137,15 @@ pub(crate) async fn rest(peer: &mut Peer) -> Vec<Frame> {
     frames
 }
 
+/// Whether a stream was ended by FIN, and not reset.
+pub(crate) fn ends(frames: &[Frame], stream: u32) -> bool {
+    let fin =
+        |frame: &Frame| matches!(frame, Frame::Data(data) if data.id.get() == stream && data.fin);
+    let reset =
+        |frame: &Frame| matches!(frame, Frame::RstStream(reset) if reset.id.get() == stream);
+    frames.iter().any(fin) && !frames.iter().any(reset)
+}
+
 pub(crate) async fn outcome(running: Running) -> Result<(), Error> {
     within("the connection", running).await.unwrap()
 }

@@ -198,7 +198,8 @@ impl ExitReceiver {
     /// Waits for the outcome: reads the error stream to its end, or to 64 KiB. Read the output meanwhile, or before: one
     /// stream that nobody reads holds up all others.
     ///
-    /// An error stream that ends without a word is a success, as for kubectl; a *connection* that ends so is not.
+    /// An error stream that ends without a word is a success, as for kubectl. A *connection* that ends so is not, nor is a
+    /// stream that is reset in v4, whose servers always say how a command has ended.
     ///
     /// # Errors
     ///
@@ -225,6 +226,10 @@ impl ExitReceiver {
                 Err(_) if self.version.has_json() && Status::from_json(&text).is_some() => break,
                 Err(error) => return Err(error),
             }
+        }
+        if self.version.has_json() && text.is_empty() {
+            // Tells the end from a reset, which the options may show as one.
+            self.error.send_half().finish()?;
         }
         Ok(Exit::decode(self.version, &text))
     }

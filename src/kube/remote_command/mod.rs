@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub use self::client::{Client, ClientStreams, ExitReceiver, OutputReader, StdinWriter};
 pub use self::exit::Exit;
 pub use self::resize::{ResizeReader, ResizeWriter, TerminalSize};
-pub use self::server::{ExitSender, Server, ServerStreams, StdinReader};
+pub use self::server::{ExitSender, OutputWriter, Server, ServerStreams, StdinReader};
 
 /// The protocols that work over SPDY, the newest first. `v5.channel.k8s.io` is not among them: what it adds exists in
 /// WebSocket only, and Kubernetes' own servers never choose it over SPDY.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::resize::ResizeReader;
 use super::{Exit, Kind, STREAM_TYPE, Streams, Version};
@@ -198,7 +198,7 @@ impl Set {
         let stdin = self.stdin.map(&mut input);
         let resize = self.resize.map(&mut input);
         // What the client sends against the current is discarded.
-        let output = |stream: Stream| stream.split().0;
+        let output = |stream: Stream| OutputWriter(stream.split().0);
         Ok(ServerStreams {
             stdin: stdin.map(|(recv, send)| StdinReader { recv, send }),
             stdout: self.stdout.map(output),
@@ -207,7 +207,7 @@ impl Set {
             exit: ExitSender {
                 session: session.clone(),
                 version: self.version,
-                error: output(error),
+                error: error.split().0,
                 others,
                 finish_timeout,
             },
@@ -245,11 +245,10 @@ pub(super) fn is_own_cancel(error: &Error) -> bool {
 pub struct ServerStreams {
     /// What the client writes.
     pub stdin: Option<StdinReader>,
-    /// To be shut down when the command has ended, before [`ExitSender::finish`]. Dropping it instead resets the stream,
-    /// which a client of Kubernetes takes for the end as well.
-    pub stdout: Option<SendStream>,
-    /// As `stdout`.
-    pub stderr: Option<SendStream>,
+    /// What the command writes.
+    pub stdout: Option<OutputWriter>,
+    /// What the command writes to its standard error.
+    pub stderr: Option<OutputWriter>,
     /// The sizes of the terminal.
     pub resize: Option<ResizeReader>,
     /// Ends the command.
@@ -293,6 +292,42 @@ impl Drop for StdinReader {
     }
 }
 
+/// Standard output, or standard error, of the command.
+///
+/// Shutting it down ends it behind all that was written, and so does dropping it: clients of Kubernetes take a reset for the
+/// end, and what was still queued would be missing without a word. Only a task that panics resets it, with INTERNAL_ERROR.
+#[derive(Debug)]
+pub struct OutputWriter(SendStream);
+
+impl AsyncWrite for OutputWriter {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Drop for OutputWriter {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.reset(ResetStatus::INTERNAL_ERROR);
+        } else {
+            // A stream that is over needs no end.
+            drop(self.0.end());
+        }
+    }
+}
+
 /// Tells the client how the command has ended, and ends the session.
 ///
 /// Dropping it without that tells the client that the server has given up, because a client of Kubernetes takes silence for
@@ -310,8 +345,8 @@ pub struct ExitSender {
 
 impl ExitSender {
     /// Writes the outcome and ends everything, in the order in which Go's clients lose nothing: `error` with FIN, a reset
-    /// of what the client may still write, GOAWAY as the last frame. Shut `stdout` and `stderr` down before: what is still
-    /// open after [`Server::finish_timeout`] is reset.
+    /// of what the client may still write, GOAWAY as the last frame. Shut `stdout` and `stderr` down, or drop them, before:
+    /// what is still open after [`Server::finish_timeout`] is reset.
     ///
     /// Completes when no stream is left. A client that reads slowly is waited for, be it that its user looks at the last
     /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. The
@@ -332,10 +367,12 @@ impl ExitSender {
         if within(&session, limit, session.closed()).await.is_none() {
             tracing::warn!("outputs of a command that has ended are open; they are reset");
             // A session that failed has no streams.
+            // CANCEL could pass for the end of output that is not whole.
+            let status = ResetStatus::INTERNAL_ERROR;
             drop(
                 session
                     .shared()
-                    .with(|state| state.session.reset_unfinished()),
+                    .with(|state| state.session.reset_unfinished(status)),
             );
             session.closed().await;
         }
