@@ -130,7 +130,9 @@ impl Config {
     /// [`spdystream_server`](Self::spdystream_server).
     #[must_use]
     pub fn spdystream_client() -> Self {
-        Self::client().for_spdystream()
+        let mut config = Self::client().for_spdystream();
+        config.cancel_is_end = true;
+        config
     }
 
     /// A server for Go's spdystream, as kubectl, crictl, the API server and the kubelet are built on it. It speaks
@@ -142,7 +144,7 @@ impl Config {
     /// | [`announce_settings`](Self::announce_settings) | no | ignores SETTINGS |
     /// | [`hold_until_peer_speaks`](Self::hold_until_peer_speaks) | yes, for servers | loses what comes right behind a 101 |
     /// | [`early_goaway`](Self::early_goaway) | no | reads nothing behind a GOAWAY |
-    /// | [`cancel_is_end`](Self::cancel_is_end) | yes | ends streams with RST_STREAM(CANCEL) |
+    /// | [`cancel_is_end`](Self::cancel_is_end) | yes, for clients | ends streams with RST_STREAM(CANCEL) when it serves; a client gives up with it |
     /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
     /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
@@ -164,7 +166,6 @@ impl Config {
             flow_control: FlowControl::Off,
             announce_settings: false,
             early_goaway: false,
-            cancel_is_end: true,
             lenient_streams: true,
             fold_header_names: true,
             open_timeout: Some(Duration::from_secs(30)),
