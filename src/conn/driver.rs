@@ -418,13 +418,14 @@ where
 }
 
 /// With keep-alive, a transport that takes nothing is given up even if no write time-out was asked for: a PING behind
-/// output that is stuck never leaves, so its own time-out never starts.
+/// output that is stuck never leaves, so its own time-out never starts. Nor does the GOAWAY of a session that was silent.
 fn write_timeout(config: &Config) -> Option<Duration> {
     let keep_alive = || {
         let interval = config.keep_alive_interval?;
         interval.checked_add(config.keep_alive_timeout)
     };
-    config.write_timeout.or_else(keep_alive)
+    let idle = config.silence_timeout;
+    config.write_timeout.or_else(keep_alive).or(idle)
 }
 
 /// What a frame takes in the output, roughly: its payload, or its header block before compression.

@@ -7,7 +7,9 @@ use crate::error::{Error, Initiator};
 impl Session {
     /// The transport has ended. `mid_frame` says that a frame was under way: that is an error, never a clean end.
     pub fn handle_eof(&mut self, mid_frame: bool) {
-        let error = if let Some(error) = self.peer_error.take() {
+        let named = self.peer_error.take();
+        let always_an_error = mid_frame || named.is_some();
+        let error = if let Some(error) = named {
             // The peer has said why it would end the session.
             error
         } else if mid_frame {
@@ -24,7 +26,7 @@ impl Session {
         } else {
             Error::closed(Initiator::Remote, "the transport ended")
         };
-        self.transport_gone(error, mid_frame);
+        self.transport_gone(error, always_an_error);
     }
 
     /// The transport has failed.

@@ -82,6 +82,7 @@ impl Session {
             // These clocks stood still while we did not read.
             self.keep_alive.heard(now);
             self.opening.restart(now);
+            self.last_frame = now;
         }
         self.read_paused = paused;
         !paused && !self.lifecycle.is_over()

@@ -77,7 +77,9 @@ impl Session {
 
     /// When nothing has gone in either direction for long enough.
     pub(crate) fn silence_deadline(&self) -> Option<Instant> {
-        self.last_frame.checked_add(self.config.silence_timeout?)
+        // While we do not read, it is not the peer that is silent.
+        let timeout = self.config.silence_timeout.filter(|_| !self.read_paused)?;
+        self.last_frame.checked_add(timeout)
     }
 
     /// Ends a session in which nothing moves any more, whatever streams are open.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spdy::frame::{Frame, Priority, Received, ResetStatus, Role};
+use spdy::frame::{Frame, GoAway, GoAwayStatus, Priority, Received, ResetStatus, Role};
 use spdy::session::{OpenOptions, Read};
 use spdy::{Config, FlowControl, Timeout};
 
@@ -513,4 +513,39 @@ fn more_streams_than_the_usual_limits_are_opened_and_accepted() {
     assert!(peer.sent().is_empty());
     peer.feed(syn(8193, false));
     assert_eq!(peer.sent(), ["RST_STREAM 8193 REFUSED_STREAM"]);
+}
+
+#[test]
+fn a_peer_is_not_silent_while_we_do_not_read() {
+    let config = Config::spdystream_server()
+        .silence_timeout(60 * SECOND)
+        .unread_stream_limit(1000);
+    let mut peer = Solo::started(Role::Server, config);
+    let key = peer.accepted(1, false);
+    peer.feed(data(1, 1001, false));
+    assert!(!peer.session.wants_read(false, peer.now));
+    peer.pass(1000 * SECOND);
+    peer.read_all(key).unwrap();
+    assert!(peer.session.wants_read(false, peer.now));
+    peer.pass(59 * SECOND);
+    assert!(peer.sent().is_empty() && !peer.session.is_closing());
+    peer.pass(SECOND);
+    assert!(peer.session.is_closing());
+}
+
+#[test]
+fn a_goaway_that_names_an_error_is_the_outcome_although_streams_were_open() {
+    for (status, clean) in [
+        (GoAwayStatus::OK, true),
+        (GoAwayStatus::PROTOCOL_ERROR, false),
+    ] {
+        let mut peer = Solo::started(Role::Server, Config::spdystream_server());
+        peer.accepted(1, false);
+        peer.feed(Received::GoAway(GoAway {
+            last_good: None,
+            status,
+        }));
+        peer.session.handle_eof(false);
+        assert_eq!(peer.session.outcome().unwrap().is_ok(), clean, "{status}");
+    }
 }
