@@ -101,7 +101,7 @@ fn play(flow: FlowControl, change: fn(spdy::Config) -> spdy::Config, calm: bool)
                             }
                             let end = line
                                 .flood(150, |peer, _, out| {
-                                    round(peer, &mut random, &mut next, calm, out)
+                                    round(peer, &mut random, &mut next, calm, out);
                                 })
                                 .await;
                             if end != Flood::Taken {
@@ -256,7 +256,7 @@ fn a_drain_ends_whatever_the_peer_sends_meanwhile() {
                     for _ in 0..40 {
                         let end = line
                             .flood(50, |peer, _, out| {
-                                round(peer, &mut random, &mut next, calm, out)
+                                round(peer, &mut random, &mut next, calm, out);
                             })
                             .await;
                         if end != Flood::Taken {
