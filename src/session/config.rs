@@ -294,7 +294,8 @@ macro_rules! with_options {
             /// Default: `None`.
             idle_timeout(timeout: impl Into<Option<std::time::Duration>>) { idle_timeout = timeout.into() }
             /// Ends the session when there is something to write and the transport takes nothing for this long;
-            /// `None` waits for ever, or with keep-alive for its interval plus its time-out. Default: `None`.
+            /// `None` waits for ever, or with keep-alive for its interval plus its time-out, or else for
+            /// [`silence_timeout`](Self::silence_timeout). Default: `None`.
             write_timeout(timeout: impl Into<Option<std::time::Duration>>) { write_timeout = timeout.into() }
             /// Sends nothing before the first byte of the peer has arrived: Kubernetes clients lose what is sent
             /// right behind a 101 response. Default: no.

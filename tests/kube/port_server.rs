@@ -10,27 +10,29 @@ use tokio::sync::mpsc;
 use super::*;
 
 /// A SYN_STREAM for one stream of a connection.
-fn half(stream: u32, kind: &str, port: &str, request: &str) -> Draft {
+pub(crate) fn half(stream: u32, kind: &str, port: &str, request: &str) -> Draft {
     typed(stream, kind)
         .header("port", port)
         .header("requestid", request)
 }
 
-/// A server whose connections come out of a channel.
-fn forwarding() -> (mpsc::UnboundedReceiver<Forward>, Session, Running, Peer) {
+/// A server whose connections come out of a channel, as long as somebody takes them.
+pub(crate) fn forwarding() -> (mpsc::UnboundedReceiver<Forward>, Session, Running, Peer) {
     let (session, running, peer) = kubelet();
     let (send, receive) = mpsc::unbounded_channel();
     let mut server = Server::new(session.clone());
     spawn(async move {
         while let Ok(Some(forward)) = server.accept().await {
-            send.send(forward).unwrap();
+            if send.send(forward).is_err() {
+                break;
+            }
         }
     });
     (receive, session, running, peer)
 }
 
 /// Opens both streams as kubectl does: the error stream, its end, the data stream.
-async fn open_pair(peer: &mut Peer, first: u32, port: &str, request: &str) {
+pub(crate) async fn open_pair(peer: &mut Peer, first: u32, port: &str, request: &str) {
     peer.send(half(first, "error", port, request)).await;
     peer.expect(syn_reply(first)).await;
     peer.send(data(first, "").fin()).await;
@@ -38,7 +40,7 @@ async fn open_pair(peer: &mut Peer, first: u32, port: &str, request: &str) {
     peer.expect(syn_reply(first + 2)).await;
 }
 
-async fn next(receive: &mut mpsc::UnboundedReceiver<Forward>) -> Forward {
+pub(crate) async fn next(receive: &mut mpsc::UnboundedReceiver<Forward>) -> Forward {
     within("a connection", receive.recv()).await.unwrap()
 }
 

@@ -1,43 +1,11 @@
 //! Peers and targets that stop in the middle: whoever waits for them is told in time.
 
 use spdy::frame::GoAwayStatus;
-use spdy::kube::port_forward::{self, Forward, Forwarded};
+use spdy::kube::port_forward::{self, Forwarded};
 use tokio::io::{AsyncReadExt, duplex};
-use tokio::sync::mpsc;
 
+use super::port_server::{forwarding, half, next, open_pair};
 use super::*;
-
-fn half(stream: u32, kind: &str, port: &str, request: &str) -> Draft {
-    typed(stream, kind)
-        .header("port", port)
-        .header("requestid", request)
-}
-
-fn forwarding() -> (mpsc::UnboundedReceiver<Forward>, Session, Running, Peer) {
-    let (session, running, peer) = kubelet();
-    let (send, receive) = mpsc::unbounded_channel();
-    let mut server = port_forward::Server::new(session.clone());
-    spawn(async move {
-        while let Ok(Some(forward)) = server.accept().await {
-            if send.send(forward).is_err() {
-                break;
-            }
-        }
-    });
-    (receive, session, running, peer)
-}
-
-async fn open_pair(peer: &mut Peer, first: u32, port: &str, request: &str) {
-    peer.send(half(first, "error", port, request)).await;
-    peer.expect(syn_reply(first)).await;
-    peer.send(data(first, "").fin()).await;
-    peer.send(half(first + 2, "data", port, request)).await;
-    peer.expect(syn_reply(first + 2)).await;
-}
-
-async fn next(receive: &mut mpsc::UnboundedReceiver<Forward>) -> Forward {
-    within("a connection", receive.recv()).await.unwrap()
-}
 
 /// A client of ours with one connection, its streams 1 and 3.
 async fn forwarded() -> (Forwarded, Session, Peer) {
