@@ -14,6 +14,7 @@
 //! | shut all of them down without losing a request | [`server::GracefulShutdown`] |
 //! | open and accept raw byte streams | [`stream::Session`] |
 //! | serve, or be the client of, `kubectl exec`, `attach`, `cp` and `port-forward` | [`kube`] |
+//! | run all of that through a WebSocket | [`ws::Tunnel`] |
 //! | build on the protocol without IO | [`session::Session`], [`codec`] |
 //!
 //! The version on the wire is SPDY/3.1. Section numbers in these pages are those of the SPDY/3.1 draft.
@@ -24,7 +25,7 @@
 //!
 //! ```text
 //! L6  upgrade  layer  tls     HTTP Upgrade, tower layers, TLS with ALPN
-//!     kube                    Kubernetes' protocols of streams
+//!     kube  ws                Kubernetes' protocols of streams, WebSockets as transports
 //! L5  server  client          hyper-style builders, connections, serve(), one port for all, the connector
 //! L4  http                    Request/Response <-> header block, Body, body pipe
 //! L3  conn  stream            tokio driver; Session, Stream, SendStream, RecvStream
@@ -42,6 +43,8 @@
 //! | `tls` | [`tls`]: TLS with ALPN by tokio-rustls, at both ends | |
 //! | `upgrade` | [`upgrade`]: the HTTP/1.1 Upgrade to SPDY, at both ends | yes |
 //! | `kube` | [`kube`]: the streams of Kubernetes' `exec`, `attach` and `port-forward`, at both ends | |
+//! | `ws` | [`ws`]: a session in the messages of a WebSocket of any library | |
+//! | `axum`, `tokio-tungstenite` | [`ws::Message`] for the messages of these libraries | |
 //! | `auto` | [`server::auto`], `client::FallbackConnector`: HTTP/2 and HTTP/1.1 beside SPDY, by hyper | |
 //! | `hyper-rustls` | `NegotiatedAlpn` for hyper-rustls's `MaybeHttpsStream` | |
 //! | `stream` | L3, raw streams over tokio; both of the above enable it | |
@@ -97,6 +100,8 @@ pub mod stream;
 pub mod tls;
 #[cfg(feature = "upgrade")]
 pub mod upgrade;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub use self::alpn::{NegotiatedAlpn, Protocol};

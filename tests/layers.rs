@@ -232,6 +232,31 @@ fn kubernetes_protocols_stand_on_streams_and_the_upgrade_and_nothing_stands_on_t
 }
 
 #[test]
+fn a_tunnel_in_a_websocket_is_a_transport_that_knows_no_session_and_no_library() {
+    let words = [
+        "crate::",
+        "hyper",
+        "http::",
+        "tokio::net",
+        "tokio::spawn",
+        "futures_util",
+    ];
+    let all = sources(&["ws"]);
+    forbid(&all, &words);
+    // Each library is in the file of its own feature.
+    let (libraries, tunnel): (Vec<_>, Vec<_>) = all.into_iter().partition(|source| {
+        ["src/ws/axum.rs", "src/ws/tungstenite.rs"].contains(&source.path.as_str())
+    });
+    assert_eq!(libraries.len(), 2);
+    forbid(&tunnel, &["axum::", "tokio_tungstenite", "tungstenite::"]);
+    let others = sources(&[""]).into_iter();
+    let others: Vec<_> = others
+        .filter(|source| !source.path.starts_with("src/ws/"))
+        .collect();
+    forbid(&others, &["crate::ws"]);
+}
+
+#[test]
 fn time_comes_from_the_caller_everywhere() {
     forbid(&sources(&[""]), &["std::time::Instant::now"]);
     // tokio's clock can be paused; only the adapter of it may ask.

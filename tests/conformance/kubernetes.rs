@@ -257,13 +257,32 @@ rows! {
             "kube port_client::a_copy_ends_with_both_directions_or_with_what_the_server_says",
         ];
     "K-51" "" Both "Messages of a WebSocket carry the bytes of a session, in any split.";
-        later ["WebSocket tunnel"; "A session runs on any byte stream that such an adapter makes."];
+        held [
+            "ws splits::any_messages_and_any_reads_give_the_bytes",
+            "ws splits::any_writes_give_the_bytes_in_messages_of_legal_size",
+            "ws reading::empty_messages_and_pings_are_passed_over",
+            "ws sessions::messages_of_any_size_carry_a_session",
+            "ws sessions::text_ends_the_session_with_an_error_that_says_so_and_close_1003",
+            "ws libraries::fragments_with_pings_between_them_are_whole_messages",
+            "ws libraries::a_hundred_connections_go_through_one_websocket",
+        ];
     "K-52" "" Server "The tunnel's protocol is chosen and named.";
-        later ["WebSocket tunnel"];
-    "K-53" "" Both "The close of a WebSocket is the end of the bytes, or an error.";
-        later ["WebSocket tunnel"];
+        later [
+            "kubectl interop"; "Between our own ends it holds.";
+            "ws libraries::another_subprotocol_is_refused",
+        ];
+    "K-53" "" Both "The close of a WebSocket is the end of the bytes, or an error; ours comes behind GOAWAY.";
+        held [
+            "ws sessions::goaway_precedes_close_1000",
+            "ws libraries::the_servers_goaway_precedes_its_close",
+            "ws reading::the_end_is_a_close_with_1000",
+            "ws reading::any_other_close_is_an_error_that_names_the_code_and_the_reason",
+            "ws reading::messages_that_end_without_a_close_are_no_end",
+            "ws libraries::the_code_of_a_clients_close_decides_how_the_session_has_ended",
+            "ws sessions::a_peer_that_closes_ends_the_session_and_nothing_is_sent_behind_that",
+        ];
     "K-54" "" Server "A client whose WebSocket is refused comes back with the Upgrade.";
-        later ["WebSocket tunnel"; "A refusal of any kind is the application's answer."];
+        later ["kubectl interop"; "A refusal of any kind is the application's answer."];
     "K-55" "" Server "Tokens of a container runtime are used once, expire, and are bounded.";
         later ["CRI example"; "They are the application's."];
     "K-56" "" Both "A session runs on any transport, with the same interface.";

@@ -24,6 +24,10 @@ use crate::error::{Error, Result};
 /// The protocols, of which there is one.
 pub const PROTOCOLS: &[&str] = &["portforward.k8s.io"];
 
+/// The subprotocol of a WebSocket whose binary messages carry a session of `port-forward`, as kubectl asks for it since
+/// Kubernetes 1.31. It says which protocol the streams have, too: there is no header for that. See `spdy::ws`.
+pub const WEBSOCKET_PROTOCOL: &str = "SPDY/3.1+portforward.k8s.io";
+
 const STREAM_TYPE: &str = "streamtype";
 const PORT: &str = "port";
 const REQUEST_ID: &str = "requestid";
