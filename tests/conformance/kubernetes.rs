@@ -2,8 +2,8 @@
 
 rows! {
     "K-01" "" Server "An Upgrade by POST is answered with 101, its two headers and the protocol that was chosen.";
-        later [
-            "kubectl interop"; "Only a scripted client has looked.";
+        held [
+            "interop kubectl::exec::outputs_are_apart_and_the_code_is_the_commands",
             "kube upgrade::the_answer_switches_and_names_the_protocol",
         ];
     "K-02" "" Both "Connection and Upgrade are read by token, whatever their case.";
@@ -15,8 +15,9 @@ rows! {
     "K-03" "" Server "The client's first protocol that is known wins, in lines or in lists.";
         held ["kube upgrade::the_first_protocol_of_the_client_that_the_server_knows_is_chosen"];
     "K-04" "" Server "No shared protocol is 403 with a line for each of ours; no protocol, or no Upgrade, is 400; both say why.";
-        later [
-            "kubectl interop"; "That kubectl shows the text was not seen yet.";
+        held [
+            "interop kubectl::odd_servers::a_server_of_other_protocols_is_told_so",
+            "interop kubectl::odd_servers::a_server_without_upgrades_is_told_so",
             "kube upgrade::a_request_that_cannot_be_upgraded_is_told_why",
             "kube upgrade::a_request_that_no_server_can_upgrade_is_answered_with_500",
         ];
@@ -126,8 +127,9 @@ rows! {
             "session_pair spdystream::ids_of_either_parity_are_taken_and_our_own_go_on_behind_them",
         ];
     "K-28" "" Both "Without windows, any amount goes either way.";
-        later [
-            "kubectl interop"; "Between our own ends 20 MiB go each way.";
+        held [
+            "interop kubectl::exec::twenty_megabytes_come_out",
+            "interop kubectl::exec::five_megabytes_go_through",
             "kube end_to_end::twenty_megabytes_go_each_way_without_a_window",
             "session_pair spdystream::windows_neither_hold_back_what_is_sent_nor_come_back_for_what_is_read",
         ];
@@ -196,8 +198,9 @@ rows! {
             "lib kube::remote_command::exit::what_makes_no_sense_is_a_failure_that_says_so",
         ];
     "K-42" "" Both "Outputs and the outcome are ended, by FIN or by reset, and nothing of them is lost.";
-        later [
-            "kubectl interop"; "How fast kubectl returns was not measured yet.";
+        held [
+            "interop kubectl::exec::kubectl_is_back_at_once_when_the_command_has_ended",
+            "interop kubectl::odd_servers::streams_that_are_reset_have_ended",
             "kube command_server::a_command_ends_with_its_outputs_its_outcome_and_goaway_in_this_order",
             "kube command_server::a_command_that_is_given_up_is_never_taken_for_a_success",
             "kube command_server::a_client_that_reads_late_loses_nothing_of_the_end",
@@ -205,8 +208,9 @@ rows! {
             "kube command_client::a_connection_that_ends_without_an_outcome_is_no_success",
         ];
     "K-43" "" Both "The end of standard input reaches the command, and a command that wants no more reaches the client.";
-        later [
-            "kubectl interop"; "Between our own ends and a script it holds.";
+        held [
+            "interop kubectl::exec::five_megabytes_go_through",
+            "interop kubectl::exec::a_command_that_ignores_its_input_ends_as_it_likes",
             "kube command_server::standard_input_comes_to_its_end",
             "kube command_server::a_command_that_wants_no_more_input_tells_its_client",
             "kube command_client::a_server_that_wants_no_more_input_stops_the_writer",
@@ -221,7 +225,7 @@ rows! {
             "lib kube::remote_command::resize::what_is_no_size_is_skipped_to_the_next_line",
         ];
     "K-45" "" Both "A file is copied either way.";
-        later ["kubectl interop"; "It is a command with much input or output, which works."];
+        held ["interop kubectl::copy::files_and_folders_come_back_as_they_went"];
     "K-46" "" Both "v5 may be offered; over SPDY v4 is chosen.";
         held [
             "kube upgrade::the_answer_switches_and_names_the_protocol",
@@ -238,13 +242,14 @@ rows! {
             "kube port_client::a_connection_is_an_error_stream_its_end_and_a_data_stream",
         ];
     "K-48" "" Both "A hundred connections at once end each by itself.";
-        later [
-            "kubectl interop"; "Between our own ends it holds.";
+        held [
+            "interop kubectl::forward::a_hundred_connections_at_once",
+            "interop kubectl::forward::connections_come_and_go_for_as_long_as_the_session_lasts",
             "kube end_to_end::a_hundred_forwarded_connections_live_and_end_each_by_itself",
         ];
     "K-49" "" Both "A target that cannot be reached is a text on the error stream and a reset of both.";
-        later [
-            "kubectl interop"; "What kubectl makes of it was not seen yet.";
+        held [
+            "interop kubectl::forward::a_target_that_refuses_is_told",
             "kube port_server::a_failure_is_a_text_and_then_both_streams_are_reset",
             "kube port_server::a_target_that_fails_is_told",
             "kube port_client::what_the_server_says_is_the_error_of_the_reader",
@@ -267,8 +272,8 @@ rows! {
             "ws libraries::a_hundred_connections_go_through_one_websocket",
         ];
     "K-52" "" Server "The tunnel's protocol is chosen and named.";
-        later [
-            "kubectl interop"; "Between our own ends it holds.";
+        held [
+            "interop kubectl::forward::a_hundred_connections_at_once",
             "ws libraries::another_subprotocol_is_refused",
         ];
     "K-53" "" Both "The close of a WebSocket is the end of the bytes, or an error; ours comes behind GOAWAY.";
@@ -282,7 +287,10 @@ rows! {
             "ws sessions::a_peer_that_closes_ends_the_session_and_nothing_is_sent_behind_that",
         ];
     "K-54" "" Server "A client whose WebSocket is refused comes back with the Upgrade.";
-        later ["kubectl interop"; "A refusal of any kind is the application's answer."];
+        held [
+            "interop kubectl::odd_servers::a_server_without_websockets_is_asked_for_spdy",
+            "interop kubectl::exec::outputs_are_apart_and_the_code_is_the_commands",
+        ];
     "K-55" "" Server "Tokens of a container runtime are used once, expire, and are bounded.";
         later ["CRI example"; "They are the application's."];
     "K-56" "" Both "A session runs on any transport, with the same interface.";

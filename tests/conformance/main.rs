@@ -234,6 +234,10 @@ fn the_checks_see_what_they_look_for() {
         "fn a_test() {}\n// fn b_test() {}",
         "a_test"
     ));
+    let listed =
+        "each_one! {\n    a_b\n}\n\nasync fn a_b(one: One) {\n}\nfn c_d() {}\n// a_c\nfn a_c() {}";
+    assert!(declares_test(listed, "a_b"));
+    assert!(!declares_test(listed, "c_d") && !declares_test(listed, "a_c"));
     assert!(declares_test(
         "#[tokio::test]\n#[ignore]\nasync fn a_test() {}",
         "a_test"

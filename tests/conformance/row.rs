@@ -37,13 +37,12 @@ pub(crate) enum Held {
 }
 
 /// What may be waited for.
-pub(crate) const LATER: [&str; 8] = [
+pub(crate) const LATER: [&str; 7] = [
     "SPDY/2",
     "SPDY/3",
     "server push",
     "SETTINGS persistence",
     "connection pool",
-    "kubectl interop",
     "WebSocket tunnel",
     "CRI example",
 ];

@@ -1,5 +1,5 @@
 //! The crate against unmodified peers of others: npm `spdy` (HTTP, both roles, with and without TLS), the Go package
-//! spdystream (raw streams, both roles), and tshark's dissector as the judge of our bytes; and one plain and one TLS
+//! spdystream (raw streams, both roles), kubectl (two versions), and tshark's dissector as the judge of our bytes; and one plain and one TLS
 //! port of ours for every protocol, at which our clients, npm `spdy`, curl and Chromium are at the same time, some of
 //! them through HAProxy.
 //!
@@ -23,6 +23,7 @@ mod curl;
 mod go_client;
 mod go_server;
 mod haproxy;
+mod kubectl;
 mod mirror;
 mod node_client;
 mod node_server;

@@ -36,7 +36,8 @@ pub(crate) async fn until(mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn variable(name: &str) -> OsString {
+/// A variable that scripts/interop sets.
+pub(crate) fn variable(name: &str) -> OsString {
     std::env::var_os(name)
         .unwrap_or_else(|| panic!("{name} is not set: run these tests by scripts/interop"))
 }

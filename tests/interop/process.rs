@@ -90,6 +90,11 @@ impl Process {
         Self::spawn(name, command, true)
     }
 
+    /// Starts it with the input that the command has.
+    pub(crate) fn with_input(name: &str, command: Command) -> Self {
+        Self::spawn(name, command, true)
+    }
+
     /// Starts one that would run for ever: it ends even if the test process is killed.
     pub(crate) fn leashed(name: &str, command: &Command) -> Self {
         let command = command.as_std();
@@ -143,6 +148,29 @@ impl Process {
         String::from_utf8_lossy(&said).into_owned()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.group
+    }
+
+    /// Sends a signal to it alone.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.group.to_string();
+        let kill = Command::new("kill").args(["-s", name, &id]).status();
+        let sent = kill.await.expect("run kill");
+        assert!(sent.success(), "no SIG{name} for {}", self.name);
+    }
+
+    /// Waits for its end, whatever it is.
+    pub(crate) async fn ended(mut self) -> Ended {
+        let name = format!("the end of {}", self.name);
+        let status = wait(&name, self.child.wait()).await;
+        Ended {
+            code: status.expect("wait for the process").code(),
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+        }
+    }
+
     /// Fails if it has ended.
     pub(crate) fn assert_running(&mut self) {
         let ended = self.child.try_wait().expect("look after the process");
@@ -185,6 +213,14 @@ impl Drop for Process {
             ));
         }
     }
+}
+
+/// How a tool has ended.
+pub(crate) struct Ended {
+    /// `None` if a signal has ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 /// What a tool that went well has said.

@@ -59,15 +59,27 @@ fn has_test(file: &Path, name: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| declares_test(&text, name))
 }
 
-/// Whether a source declares a function of this name with an attribute that makes it a test.
+/// Whether a source declares a function of this name with an attribute that makes it a test, or lists it among those that
+/// `each_..!` makes tests of.
 pub(crate) fn declares_test(text: &str, name: &str) -> bool {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let declared = format!("fn {name}(");
+    let listed = || {
+        let lists = lines.split(|line| line.starts_with("each_") && line.ends_with("! {"));
+        lists.skip(1).any(|list| {
+            list.iter()
+                .take_while(|line| **line != "}")
+                .any(|line| *line == name)
+        })
+    };
     lines.iter().enumerate().any(|(at, line)| {
-        let attributes = lines[..at].iter().rev();
+        let mut attributes = lines[..at]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"));
         line.trim_start_matches("async ").starts_with(&declared)
-            && attributes
-                .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+            && (attributes
                 .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+                || listed())
     })
 }

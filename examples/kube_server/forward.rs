@@ -1,0 +1,131 @@
+//! `port-forward`, over the Upgrade to SPDY and over a WebSocket.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State, WebSocketUpgrade};
+use axum::http::StatusCode;
+use axum::response::Response;
+use spdy::kube;
+use spdy::kube::port_forward::{self, Server, WEBSOCKET_PROTOCOL};
+use spdy::stream::{Connection, Session};
+use spdy::ws::Tunnel;
+use spdy::{Config, Overflow};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::{Pod, api};
+
+/// How long a target that takes nothing may hold all other connections up, before it is given up.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// How long a target may take to accept.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// As container runtimes have it.
+const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// How large a WebSocket message may be: Go's tools and proxies send 32 KiB.
+const MAX_MESSAGE: usize = 256 << 10;
+
+pub(crate) async fn by_upgrade(
+    State(pod): State<Arc<Pod>>,
+    Path(name): Path<String>,
+    mut request: Request,
+) -> Response {
+    if let Some(refusal) = api::check(&pod, &name) {
+        return refusal;
+    }
+    let upgrade = match kube::on(&mut request, port_forward::PROTOCOLS) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return refusal.response(),
+    };
+    let response = upgrade.response::<Body>();
+    eprintln!("kube_server: port-forward over SPDY");
+    tokio::spawn(async move {
+        match upgrade.session(config()).await {
+            Ok((session, connection)) => serve(&pod, session, connection).await,
+            Err(error) => eprintln!("kube_server: port-forward: {error}"),
+        }
+    });
+    response
+}
+
+/// kubectl takes any answer but 101 for a reason to come back with the Upgrade to SPDY.
+pub(crate) async fn by_websocket(
+    State(pod): State<Arc<Pod>>,
+    Path(name): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if let Some(refusal) = api::check(&pod, &name) {
+        return refusal;
+    }
+    let upgrade = upgrade.protocols([WEBSOCKET_PROTOCOL]);
+    if upgrade.selected_protocol().is_none() {
+        let what = format!("the only subprotocol here is {WEBSOCKET_PROTOCOL}");
+        return api::refuse(StatusCode::BAD_REQUEST, "BadRequest", &what);
+    }
+    eprintln!("kube_server: port-forward over WebSocket");
+    upgrade
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .on_upgrade(async move |socket| {
+            let (session, connection) = Session::server(Tunnel::new(socket), config());
+            serve(&pod, session, connection).await;
+        })
+}
+
+fn config() -> Config {
+    Config::spdystream_server()
+        .silence_timeout(SILENCE)
+        .overflow(Overflow::Reset { after: STUCK })
+}
+
+async fn serve<T>(pod: &Pod, session: Session, connection: Connection<T>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(pod.graceful.watch(connection));
+    if let Err(error) = forward_all(Server::new(session)).await {
+        eprintln!("kube_server: port-forward: {error}");
+    }
+}
+
+/// Dials for each pair of streams. What is left when the session ends is dropped with the set.
+async fn forward_all(mut server: Server) -> spdy::Result<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = server.accept() => accepted?,
+            // Taken out as they end, or the set would grow for as long as the session lasts.
+            Some(_) = connections.join_next() => continue,
+        };
+        let Some(forward) = accepted else {
+            // A client that has said GOAWAY may still have connections.
+            while connections.join_next().await.is_some() {}
+            return Ok(());
+        };
+        connections.spawn(async move {
+            match dial(forward.port()).await {
+                Ok(target) => forward.copy(target).await,
+                Err(error) => forward.fail(error).await,
+            }
+        });
+    }
+}
+
+/// A container's `localhost`, as runtimes dial it: IPv4 first.
+async fn dial(port: u16) -> io::Result<TcpStream> {
+    let addresses = [
+        (std::net::Ipv4Addr::LOCALHOST, port).into(),
+        (std::net::Ipv6Addr::LOCALHOST, port).into(),
+    ];
+    let dialled = timeout(DIAL, TcpStream::connect(&addresses[..])).await;
+    let target = dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    target.set_nodelay(true)?;
+    Ok(target)
+}

@@ -1,0 +1,169 @@
+//! A little pod API that kubectl accepts: `exec`, `attach`, `cp` and `port-forward`, with the commands run as processes of
+//! this machine. It is what a container runtime has between its HTTP server and its containers.
+//!
+//! `cargo run --features kube,axum --example kube_server -- --listen 127.0.0.1:8001`, then for example
+//!
+//! - `kubectl -s http://127.0.0.1:8001 exec p -- date`
+//! - `kubectl -s http://127.0.0.1:8001 exec -it p -- sh`
+//! - `kubectl -s http://127.0.0.1:8001 attach -i p`
+//! - `kubectl -s http://127.0.0.1:8001 cp Cargo.toml p:/tmp/copy`
+//! - `kubectl -s http://127.0.0.1:8001 port-forward p 9000:8001`
+//!
+//! The pod has two containers, `c`, and `t` with a terminal. `attach` starts the COMMAND behind `--` anew each time,
+//! `cat` without one, where a runtime would join a process that is there.
+//!
+//! **Whoever reaches the port runs commands as you.** It binds loopback addresses only, unless told otherwise, and refuses
+//! what a browser sends on behalf of a page. Ctrl-C and SIGTERM drain it, for 10 s at most.
+
+mod api;
+mod command;
+mod copy;
+mod forward;
+mod process;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{any, get};
+use spdy::server::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+const USAGE: &str =
+    "usage: kube_server [--listen ADDRESS] [--allow-remote] [--pod NAME] [-- COMMAND [ARGUMENT..]]";
+
+/// What all requests share.
+struct Pod {
+    name: String,
+    /// What `attach` starts.
+    command: Vec<String>,
+    graceful: GracefulShutdown,
+}
+
+struct Arguments {
+    listen: String,
+    allow_remote: bool,
+    pod: String,
+    command: Vec<String>,
+}
+
+fn arguments() -> Result<Arguments, BoxError> {
+    use lexopt::prelude::*;
+
+    let mut arguments = Arguments {
+        listen: "127.0.0.1:8001".to_owned(),
+        allow_remote: false,
+        pod: "p".to_owned(),
+        command: Vec::new(),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("listen") => arguments.listen = parser.value()?.string()?,
+            Long("allow-remote") => arguments.allow_remote = true,
+            Long("pod") => arguments.pod = parser.value()?.string()?,
+            Long("help") | Short('h') => {
+                println!("{USAGE}");
+                std::process::exit(0);
+            }
+            // The first word of the command; what is behind it is the command's own.
+            Value(first) => {
+                arguments.command.push(first.string()?);
+                for argument in parser.raw_args()? {
+                    arguments.command.push(argument.string()?);
+                }
+            }
+            _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
+        }
+    }
+    if arguments.command.is_empty() {
+        arguments.command.push("cat".to_owned());
+    }
+    Ok(arguments)
+}
+
+async fn listen(arguments: &Arguments) -> Result<TcpListener, BoxError> {
+    let address = &arguments.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let at: SocketAddr = listener.local_addr()?;
+    if !at.ip().is_loopback() && !arguments.allow_remote {
+        let why = "whoever reaches it runs commands as you; --allow-remote if that is meant";
+        return Err(format!("{at} is no loopback address: {why}").into());
+    }
+    Ok(listener)
+}
+
+fn app(pod: Arc<Pod>) -> Router {
+    let of_pod = "/api/v1/namespaces/default/pods/{pod}";
+    Router::new()
+        .route("/api", get(api::versions))
+        .route("/apis", get(api::groups))
+        .route("/api/v1", get(api::resources))
+        .route(of_pod, get(api::pod))
+        // GET is WebSocket, where these two have other protocols; kubectl takes the refusal for a reason to try SPDY.
+        .route(&format!("{of_pod}/exec"), any(command::exec))
+        .route(&format!("{of_pod}/attach"), any(command::attach))
+        .route(
+            &format!("{of_pod}/portforward"),
+            get(forward::by_websocket).post(forward::by_upgrade),
+        )
+        .fallback(api::unknown)
+        .layer(axum::middleware::from_fn(api::refuse_browsers))
+        .with_state(pod)
+}
+
+/// Until the process is told to end.
+async fn told_to_end() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+async fn run() -> Result<(), BoxError> {
+    let arguments = arguments()?;
+    let listener = listen(&arguments).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let graceful = GracefulShutdown::new();
+    let pod = Arc::new(Pod {
+        name: arguments.pod,
+        command: arguments.command,
+        graceful: graceful.clone(),
+    });
+    let begin = graceful.clone();
+    axum::serve(listener, app(pod))
+        .with_graceful_shutdown(async move {
+            told_to_end().await;
+            begin.start();
+        })
+        .await?;
+    // What was upgraded is not axum's any more. Commands that go on are ended with their sessions.
+    graceful.shutdown_within(Duration::from_secs(10)).await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // What clients do wrong is in the log.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
+    let Err(error) = run().await else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("kube_server: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,90 @@
+//! `cp`.
+
+use std::path::Path;
+
+use super::server::KubeServer;
+use super::{Kubectl, each_kubectl};
+use crate::pattern::Noise;
+use crate::process::Folder;
+
+each_kubectl! {
+    files_and_folders_come_back_as_they_went
+    what_tar_says_of_a_file_that_there_is_not_is_shown
+}
+
+async fn cp(server: &KubeServer, kubectl: Kubectl, from: &str, to: &str) {
+    let ended = server.run(kubectl, &["cp", "-c", "c", from, to]).await;
+    assert_eq!(ended.code, Some(0), "{from} to {to}: {}", ended.stderr);
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path is text")
+}
+
+async fn files_and_folders_come_back_as_they_went(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let (here, there, back) = (Folder::new(), Folder::new(), Folder::new());
+    let noise = Noise::new(3).take(3_000_001);
+    let file = here.write("file", &noise);
+    let remote = there.path().join("file");
+    cp(
+        &server,
+        kubectl,
+        text(&file),
+        &format!("p:{}", text(&remote)),
+    )
+    .await;
+    assert!(std::fs::read(&remote).unwrap() == noise);
+    let again = back.path().join("file");
+    cp(
+        &server,
+        kubectl,
+        &format!("p:{}", text(&remote)),
+        text(&again),
+    )
+    .await;
+    assert!(std::fs::read(&again).unwrap() == noise);
+
+    let folder = here.path().join("folder");
+    std::fs::create_dir_all(folder.join("deep/er")).unwrap();
+    std::fs::write(folder.join("deep/er/one"), "1").unwrap();
+    std::fs::write(folder.join("empty"), "").unwrap();
+    let remote = there.path().join("folder");
+    cp(
+        &server,
+        kubectl,
+        text(&folder),
+        &format!("p:{}", text(&remote)),
+    )
+    .await;
+    let again = back.path().join("folder");
+    cp(
+        &server,
+        kubectl,
+        &format!("p:{}", text(&remote)),
+        text(&again),
+    )
+    .await;
+    for folder in [&remote, &again] {
+        assert_eq!(std::fs::read(folder.join("deep/er/one")).unwrap(), b"1");
+        assert_eq!(std::fs::read(folder.join("empty")).unwrap(), b"");
+    }
+    server.leaves_nothing().await;
+}
+
+/// On stdout, where kubectl puts it; its code is 0, because the archive without the file is a whole one.
+async fn what_tar_says_of_a_file_that_there_is_not_is_shown(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let back = Folder::new();
+    let to = back.path().join("file");
+    let ended = server
+        .run(kubectl, &["cp", "-c", "c", "p:/no/such/file", text(&to)])
+        .await;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let why = said.contains("/no/such/file: Cannot stat: No such file");
+    assert!(why, "{said}{}", ended.stderr);
+    let log = server.log();
+    assert!(log.contains("Code(2)"), "{log}");
+    assert!(!to.exists());
+    server.leaves_nothing().await;
+}

@@ -1,0 +1,219 @@
+//! `exec` and `attach` without a terminal.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use super::server::KubeServer;
+use super::{Kubectl, each_kubectl};
+use crate::pattern::Noise;
+use crate::peer::until;
+use crate::process::{Process, wait};
+
+each_kubectl! {
+    outputs_are_apart_and_the_code_is_the_commands
+    twenty_megabytes_come_out
+    five_megabytes_go_through
+    a_command_that_ignores_its_input_ends_as_it_likes
+    kubectl_is_back_at_once_when_the_command_has_ended
+    what_the_server_refuses_is_shown
+    attach_gives_input_and_output
+    what_a_command_has_started_does_not_outlive_it
+    a_kubectl_that_is_killed_takes_its_command_along
+    a_kubectl_that_is_interrupted_takes_its_command_along
+    twenty_commands_at_once
+}
+
+fn exec<'a>(command: &[&'a str]) -> Vec<&'a str> {
+    [&["exec", "-i", "p", "-c", "c", "--"][..], command].concat()
+}
+
+/// Without an input.
+fn run<'a>(command: &[&'a str]) -> Vec<&'a str> {
+    [&["exec", "p", "-c", "c", "--"][..], command].concat()
+}
+
+async fn outputs_are_apart_and_the_code_is_the_commands(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    for code in [0, 3, 255] {
+        let script = format!("echo out; echo err >&2; exit {code}");
+        let ended = server.run(kubectl, &run(&["sh", "-c", &script])).await;
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert_eq!(ended.stdout, b"out\n");
+        let (mine, told) = ended.stderr.split_once('\n').unwrap_or_default();
+        assert_eq!(mine, "err", "{}", ended.stderr);
+        match code {
+            0 => assert_eq!(told, ""),
+            _ => assert!(told.contains(&format!("exit code {code}")), "{told}"),
+        }
+    }
+    let log = server.log();
+    assert!(log.contains("Code(255)"), "{log}");
+    server.leaves_nothing().await;
+}
+
+async fn twenty_megabytes_come_out(kubectl: Kubectl) {
+    const LENGTH: usize = 20_000_000;
+    let server = KubeServer::start(&[]).await;
+    let noise = Noise::new(20).take(LENGTH);
+    let file = server.home().join("noise");
+    std::fs::write(&file, &noise).unwrap();
+    let file = file.to_str().unwrap();
+    let ended = server.run(kubectl, &run(&["cat", file])).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout == noise, "{} bytes came", ended.stdout.len());
+    server.leaves_nothing().await;
+}
+
+async fn five_megabytes_go_through(kubectl: Kubectl) {
+    const LENGTH: usize = 5_000_000;
+    let server = KubeServer::start(&[]).await;
+    let noise = Noise::new(5).take(LENGTH);
+    let (process, mut stdin, mut stdout) =
+        Process::piped("kubectl", server.kubectl(kubectl, &exec(&["cat"])));
+    let sending = async {
+        stdin.write_all(&noise).await.unwrap();
+        drop(stdin);
+    };
+    let mut back = Vec::new();
+    let receiving = tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut back);
+    let ((), read) = wait("the bytes", async { tokio::join!(sending, receiving) }).await;
+    read.unwrap();
+    assert!(back == noise, "{} bytes came back", back.len());
+    let ended = process.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    server.leaves_nothing().await;
+}
+
+/// More than all buffers on the way take, for a command that reads nothing of it.
+async fn a_command_that_ignores_its_input_ends_as_it_likes(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let script = "sleep 0.5; echo done; exit 7";
+    let mut command = server.kubectl(kubectl, &exec(&["sh", "-c", script]));
+    command.stdin(endless());
+    let began = Instant::now();
+    let ended = Process::with_input("kubectl", command).ended().await;
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    assert_eq!(ended.stdout, b"done\n");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    server.leaves_nothing().await;
+}
+
+/// Zeroes without an end.
+fn endless() -> Stdio {
+    std::fs::File::open("/dev/zero").unwrap().into()
+}
+
+async fn kubectl_is_back_at_once_when_the_command_has_ended(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let stamp = server.home().join("ended");
+    let script = format!("sleep 0.3; touch '{}'", stamp.display());
+    // With an input that stays open: nothing but the server says that all is over.
+    let command = server.kubectl(kubectl, &exec(&["sh", "-c", &script]));
+    let (process, stdin, _stdout) = Process::piped("kubectl", command);
+    let ended = process.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let since = std::fs::metadata(&stamp).unwrap().modified().unwrap();
+    let took = since.elapsed().unwrap();
+    assert!(took < Duration::from_secs(1), "{took:?} behind the command");
+    drop(stdin);
+    server.leaves_nothing().await;
+}
+
+async fn what_the_server_refuses_is_shown(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let ended = server
+        .run(kubectl, &["exec", "p", "-c", "x", "--", "true"])
+        .await;
+    assert_eq!(ended.code, Some(1));
+    // Newer ones ask the pod before they ask the server to run anything.
+    let shown = ended.stderr.contains("container x is not valid for pod p");
+    assert!(shown, "{}", ended.stderr);
+    let ended = server
+        .run(kubectl, &["exec", "nobody", "-c", "c", "--", "true"])
+        .await;
+    let shown = "Error from server (NotFound): pods \"nobody\" not found";
+    assert!(ended.stderr.contains(shown), "{}", ended.stderr);
+    let ended = server.run(kubectl, &run(&["/no/such/program"])).await;
+    assert_eq!(ended.code, Some(1));
+    let shown = ended.stderr.contains("cannot run \"/no/such/program\"");
+    assert!(shown, "{}", ended.stderr);
+    server.leaves_nothing().await;
+}
+
+async fn attach_gives_input_and_output(kubectl: Kubectl) {
+    let script = "while read line; do echo \"<$line>\"; done; echo bye >&2; exit 9";
+    let server = KubeServer::start(&["--", "sh", "-c", script]).await;
+    let arguments = ["attach", "-i", "p", "-c", "c"];
+    let (process, mut stdin, mut stdout) =
+        Process::piped("kubectl", server.kubectl(kubectl, &arguments));
+    stdin.write_all(b"one\ntwo\n").await.unwrap();
+    drop(stdin);
+    let mut back = String::new();
+    let reading = tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut back);
+    wait("the output", reading).await.unwrap();
+    assert_eq!(back, "<one>\n<two>\n");
+    let ended = process.ended().await;
+    assert!(ended.stderr.contains("bye"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(9), "{}", ended.stderr);
+    server.leaves_nothing().await;
+}
+
+/// It keeps the output open.
+async fn what_a_command_has_started_does_not_outlive_it(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let began = Instant::now();
+    let script = "sleep 1000 & echo started";
+    let ended = server.run(kubectl, &run(&["sh", "-c", script])).await;
+    assert_eq!(ended.stdout, b"started\n");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    server.leaves_nothing().await;
+}
+
+/// Runs a command until it has written something, and then does that to kubectl.
+async fn ended_early(kubectl: Kubectl, arguments: &[&str], signal: &str) {
+    let server = KubeServer::start(&[]).await;
+    let mut command = server.kubectl(kubectl, arguments);
+    command.stdin(endless());
+    let process = Process::with_input("kubectl", command);
+    wait("the command", until(async || !process.stdout().is_empty())).await;
+    assert_eq!(server.commands(), 1);
+    process.signal(signal).await;
+    process.ended().await;
+    let log = || server.log();
+    let told = until(async || log().contains("the client has gone"));
+    wait("the server to notice", told).await;
+    server.leaves_nothing().await;
+}
+
+/// In the middle of its output.
+async fn a_kubectl_that_is_killed_takes_its_command_along(kubectl: Kubectl) {
+    let command = ["cat", "/dev/zero"];
+    ended_early(kubectl, &run(&command), "KILL").await;
+    // In silence, and with children of its own.
+    let command = ["sh", "-c", "echo here; sleep 1000 & sleep 1000"];
+    ended_early(kubectl, &run(&command), "KILL").await;
+}
+
+async fn a_kubectl_that_is_interrupted_takes_its_command_along(kubectl: Kubectl) {
+    let command = ["sh", "-c", "echo here; sleep 1000"];
+    ended_early(kubectl, &run(&command), "INT").await;
+}
+
+async fn twenty_commands_at_once(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let commands = (0..20).map(|i| {
+        let server = &server;
+        async move {
+            let script = format!("sleep 0.2; echo {i}; exit {i}");
+            let ended = server.run(kubectl, &run(&["sh", "-c", &script])).await;
+            assert_eq!(ended.code, Some(i), "{}", ended.stderr);
+            assert_eq!(ended.stdout, format!("{i}\n").as_bytes());
+        }
+    });
+    futures_util::future::join_all(commands).await;
+    server.leaves_nothing().await;
+}

@@ -1,0 +1,141 @@
+//! The example server as a process, and what it leaves behind.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::process::Command;
+
+use super::Kubectl;
+use crate::peer::{until, variable};
+use crate::process::{Ended, Folder, Process, run, wait};
+
+/// A running `kube_server`, and the home of the kubectls that talk to it.
+pub(crate) struct KubeServer {
+    process: Process,
+    address: SocketAddr,
+    home: Folder,
+    /// What it has at its start.
+    at_start: Owned,
+}
+
+/// What a process holds that a client could have left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owned {
+    children: BTreeSet<u32>,
+    files: usize,
+}
+
+fn owned(pid: u32) -> Owned {
+    let mut children = BTreeSet::new();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("look at its threads");
+    for task in tasks.flatten() {
+        // A thread may end meanwhile.
+        let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let ids = listed.split_whitespace();
+        children.extend(ids.map(|id| id.parse::<u32>().expect("the id of a process")));
+    }
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    let files = files.expect("look at its files").count();
+    Owned { children, files }
+}
+
+impl KubeServer {
+    /// Starts one with these arguments more.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(variable("SPDY_INTEROP_KUBE_SERVER"));
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        let process = Process::leashed("kube_server", &command);
+        let said = || {
+            let stdout = String::from_utf8(process.stdout()).expect("text on stdout");
+            let line = stdout.split_once('\n')?.0;
+            let (_, address) = line.split_once("http://")?;
+            Some(address.parse().expect("an address"))
+        };
+        wait("the server to start", until(async || said().is_some())).await;
+        let address = said().expect("it was there");
+        let this = Self {
+            at_start: owned(process.id()),
+            process,
+            address,
+            home: Folder::new(),
+        };
+        // The first child takes what the runtime keeps for all of them.
+        let warm = Kubectl::Debian.command(this.home(), address);
+        run("kubectl", this.with(warm, &["exec", "p", "--", "true"])).await;
+        this.settled().await;
+        let at_start = owned(this.process.id());
+        Self { at_start, ..this }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    fn with(&self, mut command: Command, arguments: &[&str]) -> Command {
+        command.args(arguments);
+        command
+    }
+
+    /// A kubectl for this server, with these arguments.
+    pub(crate) fn kubectl(&self, kubectl: Kubectl, arguments: &[&str]) -> Command {
+        self.with(kubectl.command(self.home(), self.address), arguments)
+    }
+
+    /// Runs a kubectl to its end.
+    pub(crate) async fn run(&self, kubectl: Kubectl, arguments: &[&str]) -> Ended {
+        Process::start("kubectl", self.kubectl(kubectl, arguments))
+            .ended()
+            .await
+    }
+
+    /// The commands that run.
+    pub(crate) fn commands(&self) -> usize {
+        let now = owned(self.process.id()).children;
+        now.difference(&self.at_start.children).count()
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Waits until no more than `most` commands run.
+    async fn settled(&self) {
+        let id = self.process.id();
+        let children = &self.at_start.children;
+        let settled = until(async || owned(id).children == *children);
+        wait("the commands to end", settled).await;
+    }
+
+    /// Nothing is left of any client: no process, no socket, no pipe, no terminal; and a server that is told to end has
+    /// nothing to wait for.
+    pub(crate) async fn leaves_nothing(self) {
+        let id = self.process.id();
+        let mut now = owned(id);
+        for _ in 0..1000 {
+            if now.children == self.at_start.children && now.files <= self.at_start.files {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            now = owned(id);
+        }
+        assert_eq!(now.children, self.at_start.children, "commands are left");
+        assert!(
+            now.files <= self.at_start.files,
+            "files are left: {now:?}, at first {:?}",
+            self.at_start
+        );
+        self.process.signal("TERM").await;
+        let began = std::time::Instant::now();
+        let ended = self.process.ended().await;
+        // Those that are left are waited for longer.
+        let took = began.elapsed();
+        assert!(took.as_secs() < 5, "it drained for {took:?}");
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+}
