@@ -485,6 +485,12 @@ impl Stream {
         self.send.reset(status);
     }
 
+    /// Whether the stream, or its session, has ended early.
+    #[cfg(feature = "kube")]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.send.is_lost()
+    }
+
     /// The two directions, each of its own.
     #[must_use]
     pub fn split(self) -> (SendStream, RecvStream) {

@@ -162,6 +162,13 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the stream has ended early.
+    #[allow(dead_code, reason = "used by `kube`")]
+    pub(crate) fn is_lost(&self, key: Key) -> bool {
+        let stream = self.store.get(key);
+        stream.is_none_or(|stream| stream.error.is_some())
+    }
+
     /// How many bytes the stream takes now. 0 registers interest in [`Event::Wake`](super::Event::Wake).
     ///
     /// # Errors

@@ -189,6 +189,13 @@ impl SendStream {
         drop(replied.await);
     }
 
+    /// Whether the stream, or its session, has ended early.
+    #[cfg(feature = "kube")]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.with(|session, key| Ok(session.is_lost(key)))
+            .unwrap_or(true)
+    }
+
     /// For [`Loss::poll`].
     #[cfg(feature = "kube")]
     pub(crate) fn loss(&self) -> Loss {

@@ -22,6 +22,8 @@ mod bound;
 mod client;
 mod control;
 mod data;
+#[cfg(feature = "kube")]
+mod halves;
 mod honest;
 mod line;
 mod mixed;

@@ -238,6 +238,8 @@ rows! {
             "kube port_server::a_number_is_never_taken_for_the_id_of_a_stream",
             "kube port_server::half_a_pair_is_told_in_time_and_the_others_live",
             "kube port_server::a_second_stream_of_a_pair_is_told_on_its_error_stream_and_reset",
+            "kube port_server::a_client_that_takes_a_stream_back_may_ask_again_with_the_same_number",
+            "kube stuck::halves_that_never_become_pairs_stop_at_the_limit_and_go_in_time",
             "kube port_server::a_port_or_a_type_that_is_none_is_reset_and_the_session_goes_on",
             "kube port_client::a_connection_is_an_error_stream_its_end_and_a_data_stream",
         ];

@@ -216,6 +216,39 @@ async fn a_second_stream_of_a_pair_is_told_on_its_error_stream_and_reset() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_stream_back_may_ask_again_with_the_same_number() {
+    for kind in ["error", "data"] {
+        let other = if kind == "error" { "data" } else { "error" };
+        let (mut receive, session, _running, mut peer) = forwarding();
+        // Often enough for what was taken back to pile up, if it did.
+        for stream in (1..401).step_by(2) {
+            peer.send(half(stream, kind, "80", "7")).await;
+            peer.expect(syn_reply(stream)).await;
+            peer.send(cancel(stream)).await;
+            settle().await;
+            assert!(session.stream_count() <= 1);
+        }
+        // What is left of the last attempt is no half of the next pair.
+        peer.send(half(401, other, "80", "7")).await;
+        peer.expect(syn_reply(401)).await;
+        settle().await;
+        assert!(receive.try_recv().is_err(), "{kind}");
+        peer.send(half(403, kind, "80", "7")).await;
+        peer.expect(syn_reply(403)).await;
+        let forward = next(&mut receive).await;
+        // A pair in use whose error stream was given up is over, too.
+        let error = if kind == "error" { 403 } else { 401 };
+        peer.send(cancel(error)).await;
+        peer.send(half(405, kind, "81", "7")).await;
+        peer.send(half(407, other, "81", "7")).await;
+        peer.expect(syn_reply(405)).await;
+        peer.expect(syn_reply(407)).await;
+        assert_eq!(next(&mut receive).await.port(), 81);
+        drop(forward);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_second_streams_queues_no_flood_of_texts() {
     let (_receive, session, _running, mut peer) = forwarding();
     peer.send(half(1, "error", "80", "7")).await;

@@ -125,19 +125,38 @@ async fn a_text_without_end_does_not_hold_the_data_up() {
 #[tokio::test(start_paused = true)]
 async fn halves_that_never_become_pairs_stop_at_the_limit_and_go_in_time() {
     let (mut receive, session, _running, mut peer) = forwarding();
-    for n in 0..6000_u32 {
+    let refused = |stream| rst(stream, ResetStatus::REFUSED_STREAM);
+    for n in 0..1000_u32 {
         let kind = if n % 2 == 0 { "data" } else { "error" };
-        peer.send(half(2 * n + 1, kind, "80", &format!("{n:064}")))
-            .await;
-        if n % 100 == 0 {
-            quiet(&mut peer).await;
+        let stream = 2 * n + 1;
+        peer.send(half(stream, kind, "80", &n.to_string())).await;
+        if n < 256 {
+            peer.expect(syn_reply(stream)).await;
+        } else {
+            peer.expect(refused(stream)).await;
         }
     }
-    quiet(&mut peer).await;
-    assert_eq!(session.stream_count(), 4096);
+    assert_eq!(session.stream_count(), 256);
+    // The other one of a pair is taken all the same, and a second one of a type is told.
+    peer.send(half(2001, "error", "80", "0")).await;
+    peer.expect(syn_reply(2001)).await;
+    let forward = next(&mut receive).await;
+    // Now there is room for one.
+    peer.send(half(2003, "error", "80", "1000")).await;
+    peer.expect(syn_reply(2003)).await;
+    peer.send(half(2005, "error", "80", "1001")).await;
+    peer.expect(refused(2005)).await;
+    // Those that the client takes back make room.
+    peer.send(cancel(5)).await;
+    peer.send(cancel(7)).await;
+    open_pair(&mut peer, 2007, "81", "1002").await;
+    assert_eq!(next(&mut receive).await.port(), 81);
+
     tokio::time::sleep(31 * SECOND).await;
     quiet(&mut peer).await;
-    assert_eq!(session.stream_count(), 0);
+    assert_eq!(session.stream_count(), 2);
+    drop(forward);
+    quiet(&mut peer).await;
     open_pair(&mut peer, 20_001, "80", "0").await;
     drop(next(&mut receive).await);
 }

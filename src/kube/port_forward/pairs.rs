@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::{PORT, REQUEST_ID, STREAM_TYPE};
-use crate::frame::StreamId;
+use crate::frame::{ResetStatus, StreamId};
 use crate::headers::HeaderBlock;
 use crate::stream::{SendStream, Stream};
 
@@ -74,15 +74,49 @@ impl Head {
 
 /// One stream of a pair.
 #[derive(Debug)]
-pub(super) struct Half {
-    pub(super) stream: Stream,
-    pub(super) kind: Kind,
-    pub(super) port: u16,
+pub(super) enum Half {
+    /// Without its reading direction: what a client says on it is discarded as it comes. A kilobyte that nobody reads
+    /// would keep a read buffer of 64 KiB for as long as the other stream is waited for.
+    Error(SendStream),
+    /// With its port, which counts, as for the kubelet.
+    Data(Stream, u16),
+}
+
+impl Half {
+    pub(super) fn new(kind: Kind, port: u16, stream: Stream) -> Self {
+        match kind {
+            Kind::Error => Self::Error(stream.split().0),
+            Kind::Data => Self::Data(stream, port),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Error(_) => Kind::Error,
+            Self::Data(..) => Kind::Data,
+        }
+    }
+
+    pub(super) fn reset(&self, status: ResetStatus) {
+        match self {
+            Self::Error(error) => error.reset(status),
+            Self::Data(data, _) => data.reset(status),
+        }
+    }
+
+    /// Whether the client has taken it back.
+    fn is_lost(&self) -> bool {
+        match self {
+            Self::Error(error) => error.is_lost(),
+            Self::Data(data, _) => data.is_lost(),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Pending {
     half: Half,
+    ticket: u64,
     deadline: Option<Instant>,
 }
 
@@ -93,26 +127,41 @@ pub(super) enum Added {
     Waiting,
     /// It was the second of the pair.
     Pair {
-        error: Stream,
+        error: SendStream,
         data: Stream,
         port: u16,
     },
-    /// There is such a stream already; here is its pair's error stream, if there is one, and the one too many.
+    /// There is such a stream already; here is the one too many.
     Duplicate(Half),
 }
 
-/// Streams that wait for the other one, and the pairs that are in use. Bounded by the streams of the session.
+/// Streams that wait for the other one, and the pairs that are in use. The former are bounded by
+/// [`is_full`](Self::is_full), the latter by the streams of the session.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     pending: HashMap<RequestId, Pending>,
-    /// Those that wait, the oldest first; some may be paired by now.
-    order: VecDeque<(Option<Instant>, RequestId)>,
+    /// Those that wait, the oldest first, by their tickets; some may be paired by now.
+    order: VecDeque<(u64, RequestId)>,
+    next_ticket: u64,
     /// The error streams of the pairs in use.
     live: HashMap<RequestId, Weak<SendStream>>,
     prune_at: usize,
 }
 
 impl Pairs {
+    /// Whether a stream of this request would have to wait while `most` do already. One that makes a pair, or is one too
+    /// many, does not wait.
+    pub(super) fn is_full(&mut self, request: &RequestId, most: usize) -> bool {
+        if self.pending.len() < most || self.is_pending(request) || self.live(request).is_some() {
+            return false;
+        }
+        // Those that the client has taken back wait for nothing.
+        self.pending.retain(|_, pending| !pending.half.is_lost());
+        self.pending.len() >= most
+    }
+
+    /// Adds a stream. One that the client has taken back counts as none: whoever asks again with the same number, after a
+    /// time-out of its own, is no second one.
     pub(super) fn add(
         &mut self,
         request: RequestId,
@@ -122,26 +171,31 @@ impl Pairs {
         if self.live(&request).is_some() {
             return Added::Duplicate(half);
         }
-        let Some(earlier) = self.pending.remove(&request) else {
-            self.order.push_back((deadline, request.clone()));
-            let pending = Pending { half, deadline };
+        let earlier = self.pending.remove(&request);
+        let Some(earlier) = earlier.filter(|pending| !pending.half.is_lost()) else {
+            let ticket = self.next_ticket;
+            self.next_ticket += 1;
+            self.order.push_back((ticket, request.clone()));
+            let pending = Pending {
+                half,
+                ticket,
+                deadline,
+            };
             self.pending.insert(request, pending);
             self.tidy_order();
             return Added::Waiting;
         };
-        if earlier.half.kind == half.kind {
-            self.pending.insert(request, earlier);
-            return Added::Duplicate(half);
-        }
-        let (error, data) = match half.kind {
-            Kind::Error => (half, earlier.half),
-            Kind::Data => (earlier.half, half),
-        };
-        Added::Pair {
-            error: error.stream,
-            // The port of the data stream counts, as for the kubelet.
-            port: data.port,
-            data: data.stream,
+        match (earlier.half, half) {
+            (Half::Error(error), Half::Data(data, port))
+            | (Half::Data(data, port), Half::Error(error)) => Added::Pair { error, data, port },
+            (first, second) => {
+                let pending = Pending {
+                    half: first,
+                    ..earlier
+                };
+                self.pending.insert(request, pending);
+                Added::Duplicate(second)
+            }
         }
     }
 
@@ -154,28 +208,30 @@ impl Pairs {
         self.live.insert(request, Arc::downgrade(error));
     }
 
-    /// The error stream of a pair in use.
+    /// The error stream of a pair in use, unless the client has given it up.
     pub(super) fn live(&self, request: &RequestId) -> Option<Arc<SendStream>> {
-        self.live.get(request)?.upgrade()
+        let error = self.live.get(request)?.upgrade()?;
+        (!error.is_lost()).then_some(error)
     }
 
     /// The error stream that waits for its data stream.
-    pub(super) fn pending_error(&mut self, request: &RequestId) -> Option<&mut SendStream> {
-        let half = &mut self.pending.get_mut(request)?.half;
-        (half.kind == Kind::Error).then(|| half.stream.send_half())
+    pub(super) fn pending_error(&self, request: &RequestId) -> Option<&SendStream> {
+        match &self.pending.get(request)?.half {
+            Half::Error(error) => Some(error),
+            Half::Data(..) => None,
+        }
     }
 
     /// When the oldest that waits has waited long enough.
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         self.drop_stale();
-        self.order.front()?.0
+        let (_, request) = self.order.front()?;
+        self.pending.get(request)?.deadline
     }
 
     /// Takes one that has waited long enough.
     pub(super) fn expired(&mut self, now: Instant) -> Option<(RequestId, Half)> {
-        self.drop_stale();
-        let (deadline, _) = self.order.front()?;
-        if deadline.is_none_or(|deadline| deadline > now) {
+        if self.deadline()? > now {
             return None;
         }
         let (_, request) = self.order.pop_front()?;
@@ -183,25 +239,30 @@ impl Pairs {
         Some((request, half))
     }
 
+    fn is_pending(&self, request: &RequestId) -> bool {
+        let pending = self.pending.get(request);
+        pending.is_some_and(|pending| !pending.half.is_lost())
+    }
+
     fn drop_stale(&mut self) {
-        while let Some((deadline, request)) = self.order.front() {
-            if self.waits(*deadline, request) {
+        while let Some((ticket, request)) = self.order.front() {
+            if self.waits(*ticket, request) {
                 return;
             }
             self.order.pop_front();
         }
     }
 
-    fn waits(&self, deadline: Option<Instant>, request: &RequestId) -> bool {
+    fn waits(&self, ticket: u64, request: &RequestId) -> bool {
         let pending = self.pending.get(request);
-        pending.is_some_and(|pending| pending.deadline == deadline)
+        pending.is_some_and(|pending| pending.ticket == ticket)
     }
 
     /// What is stale behind the front goes too, before it is more than what waits.
     fn tidy_order(&mut self) {
         if self.order.len() > PRUNE && self.order.len() > 2 * self.pending.len() {
             let mut order = std::mem::take(&mut self.order);
-            order.retain(|(deadline, request)| self.waits(*deadline, request));
+            order.retain(|(ticket, request)| self.waits(*ticket, request));
             self.order = order;
         }
     }

@@ -32,6 +32,7 @@ use crate::stream::{Incoming, Session};
 pub struct Server {
     session: Session,
     pair_timeout: Duration,
+    max_pending: usize,
     pairs: Pairs,
 }
 
@@ -42,6 +43,7 @@ impl Server {
         Self {
             session,
             pair_timeout: Duration::from_secs(30),
+            max_pending: 256,
             pairs: Pairs::default(),
         }
     }
@@ -50,6 +52,18 @@ impl Server {
     #[must_use]
     pub fn pair_timeout(mut self, timeout: Duration) -> Self {
         self.pair_timeout = timeout;
+        self
+    }
+
+    /// How many streams may wait for the other one of their pair; at least 1. One that would have to wait beyond that is
+    /// reset with REFUSED_STREAM. Clients open both streams of a connection back to back, so that the number that waits is
+    /// the number of connections that begin within one round trip. Default: 256.
+    ///
+    /// It bounds what a client costs that opens streams and makes no pairs of them, to a fraction of what
+    /// [`max_concurrent_streams`](crate::Config::max_concurrent_streams) allows.
+    #[must_use]
+    pub fn max_pending(mut self, streams: usize) -> Self {
+        self.max_pending = streams.max(1);
         self
     }
 
@@ -63,8 +77,9 @@ impl Server {
     /// has ended, or is draining.
     ///
     /// Call it again and again: in here streams are replied to and time-outs expire. A stream with a port or a type that is
-    /// none is reset with CANCEL. A second one of a pair is reset, too, and the pair's error stream says so. A stream whose
-    /// other one does not come in time is ended, with a text if it is the error stream.
+    /// none is reset with CANCEL. A second one of a pair is reset, too, and the pair's error stream says so; one that takes
+    /// the place of a stream that the client has reset is none. A stream whose other one does not come in time is ended, with
+    /// a text if it is the error stream; [`max_pending`](Self::max_pending) bounds how many wait.
     ///
     /// # Errors
     ///
@@ -102,6 +117,12 @@ impl Server {
                 return None;
             }
         };
+        if self.pairs.is_full(&head.request, self.max_pending) {
+            let most = self.max_pending;
+            tracing::warn!(%id, "a stream to forward is refused: {most} wait for the other one of their pair");
+            incoming.reject(ResetStatus::REFUSED_STREAM);
+            return None;
+        }
         let stream = match incoming.reply(HeaderBlock::empty()) {
             Ok(stream) => stream,
             Err(error) => {
@@ -114,12 +135,11 @@ impl Server {
             port,
             request,
         } = head;
-        let half = Half { stream, kind, port };
+        let half = Half::new(kind, port, stream);
         let deadline = self.session.shared().now().checked_add(self.pair_timeout);
         match self.pairs.add(request.clone(), half, deadline) {
             Added::Waiting => None,
             Added::Pair { error, data, port } => {
-                let (error, _) = error.split();
                 let error = Arc::new(error);
                 self.pairs.begin(request, &error);
                 Some(Forward::new(self.session.clone(), port, data, error))
@@ -133,7 +153,7 @@ impl Server {
 
     /// There are two streams of the same pair and type: the pair goes on.
     fn refuse_duplicate(&mut self, request: &RequestId, half: Half) {
-        let kind = match half.kind {
+        let kind = match half.kind() {
             Kind::Error => "error",
             Kind::Data => "data",
         };
@@ -154,7 +174,7 @@ impl Server {
         if let Err(error) = told {
             tracing::debug!(%error, "the error stream of a pair is gone");
         }
-        half.stream.reset(ResetStatus::CANCEL);
+        half.reset(ResetStatus::CANCEL);
     }
 }
 
@@ -165,9 +185,9 @@ fn give_up(request: &RequestId, half: Half, limit: Duration) {
         shown(request)
     );
     tracing::warn!("{why}");
-    if half.kind == Kind::Error {
+    if let Half::Error(error) = half {
         // One that is gone tells nothing.
-        drop(half.stream.split().0.send_last(why.into()));
+        drop(error.send_last(why.into()));
     }
     // A data stream without one to tell on is reset by being dropped.
 }
