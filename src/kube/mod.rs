@@ -14,8 +14,8 @@
 //! connection, TLS, a tunnel, a pipe. Give it the options of [`Config::spdystream_server`](crate::Config::spdystream_server)
 //! or [`Config::spdystream_client`](crate::Config::spdystream_client): the peer is Go's spdystream, which knows no windows.
 //!
-//! What a peer does wrong is told to it on the stream that it concerns, and logged at the level `warn`; the session goes on
-//! where it can.
+//! What a peer does wrong is told to it on the stream that it concerns, and logged: ten times a connection at the level
+//! `warn`, then at `debug`. The session goes on where it can.
 //!
 //! # A server
 //!
@@ -79,6 +79,7 @@
 //! # }
 //! ```
 
+mod complaints;
 mod connect;
 mod negotiate;
 pub mod port_forward;

@@ -19,6 +19,7 @@ mod command_server;
 mod cuts;
 mod end_to_end;
 mod hostile;
+mod log;
 mod port_client;
 mod port_server;
 mod session;

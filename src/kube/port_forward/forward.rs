@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::copy::{Failed, both};
 use crate::frame::ResetStatus;
+use crate::kube::complaints::Complaints;
 use crate::kube::time::within;
 use crate::stream::{SendStream, Session, Stream};
 
@@ -23,15 +24,23 @@ const TELL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Forward {
     session: Session,
+    complaints: Complaints,
     port: u16,
     data: Stream,
     error: Arc<SendStream>,
 }
 
 impl Forward {
-    pub(super) fn new(session: Session, port: u16, data: Stream, error: Arc<SendStream>) -> Self {
+    pub(super) fn new(
+        session: Session,
+        complaints: Complaints,
+        port: u16,
+        data: Stream,
+        error: Arc<SendStream>,
+    ) -> Self {
         Self {
             session,
+            complaints,
             port,
             data,
             error,
@@ -75,6 +84,7 @@ impl Forward {
     pub async fn fail(self, why: impl fmt::Display) {
         let Self {
             session,
+            complaints,
             port,
             data,
             error,
@@ -82,7 +92,8 @@ impl Forward {
         // What the client sends meanwhile is discarded: unread it would hold the session up.
         let (data, _) = data.split();
         let text = format!("port {port}: {why}");
-        tracing::warn!("a forwarded connection has failed: {text}");
+        // The client decides how often: by the ports that it asks for.
+        complaints.note(format_args!("a forwarded connection has failed: {text}"));
         // What is reset drops what it has queued: the text has to be on its way first.
         let told = within(&session, TELL, error.send_through(text.into())).await;
         if !matches!(told, Some(Ok(()))) {

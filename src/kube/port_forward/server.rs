@@ -8,6 +8,7 @@ use super::pairs::{Added, Half, Head, Kind, Pairs, RequestId};
 use crate::error::Result;
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
+use crate::kube::complaints::Complaints;
 use crate::kube::printable;
 use crate::kube::time::before;
 use crate::stream::{Incoming, Session};
@@ -34,6 +35,7 @@ pub struct Server {
     pair_timeout: Duration,
     max_pending: usize,
     pairs: Pairs,
+    complaints: Complaints,
 }
 
 impl Server {
@@ -45,6 +47,7 @@ impl Server {
             pair_timeout: Duration::from_secs(30),
             max_pending: 256,
             pairs: Pairs::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -91,7 +94,7 @@ impl Server {
     pub async fn accept(&mut self) -> Result<Option<Forward>> {
         loop {
             while let Some((request, half)) = self.pairs.expired(self.session.shared().now()) {
-                give_up(&request, half, self.pair_timeout);
+                self.give_up(&request, half);
             }
             let deadline = self.pairs.deadline();
             let Some(next) = before(&self.session, deadline, self.session.accept()).await else {
@@ -112,14 +115,17 @@ impl Server {
         let head = match Head::read(id, incoming.headers()) {
             Ok(head) => head,
             Err(why) => {
-                tracing::warn!(%id, "a stream to forward is rejected: {why}");
+                self.complaints
+                    .note(format_args!("stream {id} is rejected: {why}"));
                 incoming.reject(ResetStatus::CANCEL);
                 return None;
             }
         };
         if self.pairs.is_full(&head.request, self.max_pending) {
-            let most = self.max_pending;
-            tracing::warn!(%id, "a stream to forward is refused: {most} wait for the other one of their pair");
+            self.complaints.note(format_args!(
+                "stream {id} is refused: {} wait for the other one of their pair",
+                self.max_pending
+            ));
             incoming.reject(ResetStatus::REFUSED_STREAM);
             return None;
         }
@@ -142,7 +148,9 @@ impl Server {
             Added::Pair { error, data, port } => {
                 let error = Arc::new(error);
                 self.pairs.begin(request, &error);
-                Some(Forward::new(self.session.clone(), port, data, error))
+                let session = self.session.clone();
+                let complaints = self.complaints.clone();
+                Some(Forward::new(session, complaints, port, data, error))
             }
             Added::Duplicate(half) => {
                 self.refuse_duplicate(&request, half);
@@ -161,7 +169,7 @@ impl Server {
             "error processing stream for request {}: {kind} stream already assigned",
             shown(request)
         );
-        tracing::warn!("{why}");
+        self.complaints.note(&why);
         let text = Bytes::from(why);
         // As much as the client takes: it may send any number of them.
         let told = if let Some(error) = self.pairs.live(request) {
@@ -176,20 +184,21 @@ impl Server {
         }
         half.reset(ResetStatus::CANCEL);
     }
-}
 
-/// The other stream has not come.
-fn give_up(request: &RequestId, half: Half, limit: Duration) {
-    let why = format!(
-        "error: timed out after {limit:?} waiting for the other stream of request {}",
-        shown(request)
-    );
-    tracing::warn!("{why}");
-    if let Half::Error(error) = half {
-        // One that is gone tells nothing.
-        drop(error.send_last(why.into()));
+    /// The other stream has not come.
+    fn give_up(&self, request: &RequestId, half: Half) {
+        let why = format!(
+            "error: timed out after {:?} waiting for the other stream of request {}",
+            self.pair_timeout,
+            shown(request)
+        );
+        self.complaints.note(&why);
+        if let Half::Error(error) = half {
+            // One that is gone tells nothing.
+            drop(error.send_last(why.into()));
+        }
+        // A data stream without one to tell on is reset by being dropped.
     }
-    // A data stream without one to tell on is reset by being dropped.
 }
 
 fn shown(request: &RequestId) -> String {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::server::is_own_cancel;
 use crate::error::Result;
+use crate::kube::complaints::Complaints;
 use crate::stream::{RecvStream, SendStream, Stream};
 
 /// The size of a terminal.
@@ -28,6 +29,7 @@ struct Sizes {
     buffer: BytesMut,
     /// What comes up to the next newline belongs to an object that was given up.
     skipping: bool,
+    complaints: Complaints,
 }
 
 impl Sizes {
@@ -60,7 +62,8 @@ impl Sizes {
                 .find(blank)
                 .is_some_and(|byte| *byte != b'{')
             {
-                tracing::warn!("a terminal size that is no object is skipped");
+                self.complaints
+                    .note("a terminal size that is no object is skipped");
                 self.skipping = true;
                 continue;
             }
@@ -82,7 +85,8 @@ impl Sizes {
                     return None;
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "a terminal size that is none is skipped");
+                    self.complaints
+                        .note(format_args!("a terminal size is skipped: {error}"));
                     self.skipping = true;
                 }
             }
@@ -101,11 +105,14 @@ pub struct ResizeReader {
 }
 
 impl ResizeReader {
-    pub(super) fn new(recv: RecvStream, send: Arc<SendStream>) -> Self {
+    pub(super) fn new(recv: RecvStream, send: Arc<SendStream>, complaints: Complaints) -> Self {
         Self {
             recv,
             send,
-            sizes: Sizes::default(),
+            sizes: Sizes {
+                complaints,
+                ..Sizes::default()
+            },
             rest: Bytes::new(),
         }
     }

@@ -11,6 +11,7 @@ use super::{Exit, Kind, STREAM_TYPE, Streams, Version};
 use crate::error::{Error, Initiator, Result, Timeout};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
+use crate::kube::complaints::Complaints;
 use crate::kube::stream_error;
 use crate::kube::time::within;
 use crate::stream::{Incoming, RecvStream, SendStream, Session, Stream};
@@ -83,6 +84,7 @@ impl Server {
 struct Set {
     version: Version,
     wanted: Streams,
+    complaints: Complaints,
     error: Option<Stream>,
     stdin: Option<Stream>,
     stdout: Option<Stream>,
@@ -95,6 +97,7 @@ impl Set {
         Self {
             version,
             wanted,
+            complaints: Complaints::default(),
             error: None,
             stdin: None,
             stdout: None,
@@ -150,20 +153,24 @@ impl Set {
             kind.filter(|kind| self.wanted.kinds(self.version).any(|other| other == *kind));
         let Some(kind) = wanted else {
             let name = shown_type(&incoming);
-            tracing::warn!(%id, streamtype = %name, "a stream of a type that was not asked for is ignored");
+            self.complaints.note(format_args!(
+                "stream {id} of the type {name}, which was not asked for, is ignored"
+            ));
             if let Ok(stream) = incoming.reply(HeaderBlock::empty()) {
                 // Ended, not reset: the client takes a reset for the end of the whole command.
                 drop(stream.split().0.end());
             }
             return;
         };
-        let place = self.place(kind);
-        if place.is_some() {
-            tracing::warn!(%id, streamtype = kind.name(), "a second stream of a type is reset");
+        if self.place(kind).is_some() {
+            self.complaints.note(format_args!(
+                "stream {id}, the second of the type {}, is reset",
+                kind.name()
+            ));
             return incoming.reject(ResetStatus::CANCEL);
         }
         match incoming.reply(HeaderBlock::empty()) {
-            Ok(stream) => *place = Some(stream),
+            Ok(stream) => *self.place(kind) = Some(stream),
             // The client has taken it back, and may open another one.
             Err(error) => tracing::debug!(%id, %error, "a stream is gone before its reply"),
         }
@@ -197,13 +204,14 @@ impl Set {
         };
         let stdin = self.stdin.map(&mut input);
         let resize = self.resize.map(&mut input);
+        let complaints = self.complaints;
         // What the client sends against the current is discarded.
         let output = |stream: Stream| OutputWriter(stream.split().0);
         Ok(ServerStreams {
             stdin: stdin.map(|(recv, send)| StdinReader { recv, send }),
             stdout: self.stdout.map(output),
             stderr: self.stderr.map(output),
-            resize: resize.map(|(recv, send)| ResizeReader::new(recv, send)),
+            resize: resize.map(|(recv, send)| ResizeReader::new(recv, send, complaints)),
             exit: ExitSender {
                 session: session.clone(),
                 version: self.version,
