@@ -280,7 +280,7 @@ impl Session {
     }
 
     /// Whether windows limit what we send.
-    fn obeys_windows(&self) -> bool {
+    pub(crate) fn obeys_windows(&self) -> bool {
         self.config.flow_control != FlowControl::Off
     }
 

@@ -462,13 +462,15 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
-    /// Resets the streams whose direction to the peer the application has not ended.
-    pub fn reset_unfinished(&mut self, status: ResetStatus) {
-        for key in self.store.keys() {
-            if !self.is_finished_sending(key) {
-                self.reset(key, status);
-            }
+    /// Resets the streams whose direction to the peer the application has not ended, with `all` the others too; says how
+    /// many.
+    pub fn reset_streams(&mut self, all: bool, status: ResetStatus) -> usize {
+        let mut keys = self.store.keys();
+        keys.retain(|key| all || !self.is_finished_sending(*key));
+        for key in &keys {
+            self.reset(*key, status);
         }
+        keys.len()
     }
 
     /// Nobody will accept streams any more: waiting ones and new ones are refused.

@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
-use spdy::Timeout;
-use spdy::frame::{Frame, GoAwayStatus};
+use spdy::frame::{Frame, GoAwayStatus, SettingId};
 use spdy::kube::Status;
 use spdy::kube::remote_command::{Exit, Server, TerminalSize};
+use spdy::{FlowControl, Timeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -382,6 +382,89 @@ async fn a_client_that_takes_nothing_does_not_hold_the_end_up() {
     assert_eq!(start.elapsed(), 60 * SECOND);
     within("the writer", writing).await.unwrap();
     outcome(running).await.unwrap_err();
+}
+
+/// A server with windows, whose client has set them to this; the stream of its error is 1.
+async fn started_with_windows(window: u32) -> (ServerStreams, Session, Running, Peer) {
+    // As large as a connection window is at the start: nothing is announced.
+    let config = Config::spdystream_server()
+        .flow_control(FlowControl::Spec)
+        .initial_stream_window_size(32 << 10)
+        .initial_connection_window_size(64 << 10);
+    let (session, running, mut peer) = kubelet_with(config);
+    let accepting = {
+        let session = session.clone();
+        let server = Server::new(Version::V4, EXEC_I).finish_timeout(5 * SECOND);
+        spawn(async move { server.accept(&session).await })
+    };
+    peer.send(settings().set(SettingId::InitialWindowSize, window))
+        .await;
+    open_all(&mut peer, &ALL).await;
+    let streams = within("accept", accepting).await.unwrap().unwrap();
+    (streams, session, running, peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_no_window_is_granted_for_ends_the_session_in_time() {
+    let (mut streams, session, running, mut peer) = started_with_windows(0).await;
+    drop((streams.stdout.take(), streams.stderr.take()));
+    let start = tokio::time::Instant::now();
+    let finish = streams.exit.finish(Exit::Code(0));
+    let error = within("finish", finish).await.unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Write), "{error}");
+    assert!(error.to_string().contains("no window"), "{error}");
+    assert_eq!(start.elapsed(), 5 * SECOND);
+    assert_eq!(session.stream_count(), 1, "stdin is held");
+    drop(streams.stdin);
+    // Nobody takes it for a success.
+    let frames = rest(&mut peer).await;
+    let cut = Frame::from(rst(1, ResetStatus::INTERNAL_ERROR));
+    assert!(frames.contains(&cut), "{frames:?}");
+    assert_eq!(frames.last(), Some(&go_away(7, GoAwayStatus::OK).into()));
+    drop(peer);
+    outcome(running).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_waited_for_as_long_as_its_client_takes_some_of_it() {
+    let (streams, _session, running, mut peer) = started_with_windows(0).await;
+    drop((streams.stdin, streams.stdout, streams.stderr));
+    for stream in [3, 5, 7] {
+        peer.expect(data(stream, "").fin()).await;
+    }
+    let ending = spawn(streams.exit.finish(Exit::Failed("a".repeat(100))));
+    let mut text = Vec::new();
+    while Status::from_json(&text).is_none() {
+        tokio::time::sleep(4 * SECOND).await;
+        peer.send(window_update(1, 10)).await;
+        match within("a piece", peer.recv()).await.unwrap() {
+            Frame::Data(data) if data.id.get() == 1 => text.extend_from_slice(&data.payload),
+            frame => panic!("{frame:?}"),
+        }
+    }
+    within("finish", ending).await.unwrap().unwrap();
+    rest(&mut peer).await;
+    drop(peer);
+    outcome(running).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn output_that_no_window_is_granted_for_ends_the_session_in_time() {
+    let (mut streams, _session, running, mut peer) = started_with_windows(1000).await;
+    let mut stdout = streams.stdout.take().unwrap();
+    stdout.write_all(&[7; 1001]).await.unwrap();
+    drop((stdout, streams.stderr.take(), streams.stdin.take()));
+    let start = tokio::time::Instant::now();
+    // It is told all the same.
+    within("finish", streams.exit.finish(Exit::Code(0)))
+        .await
+        .unwrap();
+    assert_eq!(start.elapsed(), 10 * SECOND);
+    let frames = rest(&mut peer).await;
+    let cut = Frame::from(rst(5, ResetStatus::INTERNAL_ERROR));
+    assert!(frames.contains(&cut), "{frames:?}");
+    drop(peer);
+    outcome(running).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

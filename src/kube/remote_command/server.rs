@@ -1,5 +1,5 @@
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Server {
     }
 
     /// How long [`ExitSender::finish`] waits for outputs that the application has not shut down, once the client has the
-    /// outcome. Default: 30 s.
+    /// outcome; and, with windows, how long for a client that takes nothing of the outcome or the output. Default: 30 s.
     #[must_use]
     pub fn finish_timeout(mut self, timeout: Duration) -> Self {
         self.finish_timeout = timeout;
@@ -357,32 +357,51 @@ impl ExitSender {
     /// what is still open after [`Server::finish_timeout`] is reset.
     ///
     /// Completes when no stream is left. A client that reads slowly is waited for, be it that its user looks at the last
-    /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. The
-    /// [`Connection`](crate::stream::Connection) writes the last bytes and closes the transport: in a process that ends
-    /// with the command, await it.
+    /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. With windows
+    /// ([`FlowControl::Spec`](crate::FlowControl::Spec) or `Lenient`) it has to credit something every
+    /// [`Server::finish_timeout`]: all is reset otherwise. The [`Connection`](crate::stream::Connection) writes the last
+    /// bytes and closes the transport: in a process that ends with the command, await it.
     ///
     /// # Errors
     ///
-    /// Why the outcome did not get out: the client has gone, or the session has ended.
+    /// Why the outcome did not get out: the client has gone, or the session has ended; [`Timeout::Write`] if the client
+    /// has granted no window for it.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the session all the same. Before the outcome is queued, it is as if the sender was dropped.
     pub async fn finish(mut self, exit: Exit) -> Result<()> {
-        let outcome = self.tell(&exit).await;
         let (session, limit) = (self.session.clone(), self.finish_timeout);
+        let outcome = while_taken(&session, limit, self.tell(&exit)).await;
+        // CANCEL could pass for the end of output that is not whole. A session that failed has no streams.
+        let status = ResetStatus::INTERNAL_ERROR;
+        let reset = |all| {
+            session
+                .shared()
+                .with(|s| s.session.reset_streams(all, status))
+        };
+        let Some(outcome) = outcome else {
+            let why = format!(
+                "the client has granted no window for the outcome of the command within {limit:?}"
+            );
+            tracing::warn!("{why}; its streams are reset");
+            // Before anything else is queued behind the outcome.
+            drop(reset(true));
+            drop(self);
+            session.closed().await;
+            return Err(Error::timeout_because(Timeout::Write, why));
+        };
         drop(self);
         if within(&session, limit, session.closed()).await.is_none() {
-            tracing::warn!("outputs of a command that has ended are open; they are reset");
-            // A session that failed has no streams.
-            // CANCEL could pass for the end of output that is not whole.
-            let status = ResetStatus::INTERNAL_ERROR;
-            drop(
-                session
-                    .shared()
-                    .with(|state| state.session.reset_unfinished(status)),
-            );
-            session.closed().await;
+            if reset(false).is_ok_and(|streams| streams > 0) {
+                tracing::warn!("outputs of a command that has ended are open; they are reset");
+            }
+            let ended = while_taken(&session, limit, session.closed()).await;
+            if ended.is_none() {
+                tracing::warn!("a client grants no window for the last output; it is reset");
+                drop(reset(true));
+                session.closed().await;
+            }
         }
         outcome
     }
@@ -393,6 +412,29 @@ impl ExitSender {
             self.error.send(text).await?;
         }
         self.error.shutdown().await.map_err(stream_error)
+    }
+}
+
+/// Awaits `future` as long as something is sent every `limit`, where windows may hold it up; `None` if nothing was. Without
+/// windows for as long as it takes: only the transport can hold it up, which has a time-out of its own.
+async fn while_taken<F: Future>(
+    session: &Session,
+    limit: Duration,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let windows = session.shared().with(|state| state.session.obeys_windows());
+    if !windows.unwrap_or(false) {
+        return Some(future.await);
+    }
+    loop {
+        let sent = session.stats().data_sent;
+        if let Some(output) = within(session, limit, future.as_mut()).await {
+            return Some(output);
+        }
+        if session.stats().data_sent == sent {
+            return None;
+        }
     }
 }
 
