@@ -207,3 +207,21 @@ fn a_server_that_names_no_protocol_is_none_of_port_forward() {
         assert!(error.is_negotiation(), "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_end_of_the_error_stream_is_given_up_in_time() {
+    let (client, _running, mut peer) = forwarder();
+    let mut other = connected(&client, &mut peer, 1, 0).await;
+    let connecting = connecting(&client, 81);
+    peer.expect(half(5, "error", 81, 1)).await;
+    // Nothing moves any more, and more is queued than is handed to the transport.
+    peer.wire().set_out_capacity(0);
+    let stuffing = spawn(async move { while other.write_all(&[0; 16 << 10]).await.is_ok() {} });
+    tokio::time::sleep(SECOND).await;
+    peer.send(syn_reply(5)).await;
+    let start = tokio::time::Instant::now();
+    let error = within("connect", connecting).await.unwrap().unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Open), "{error}");
+    assert_eq!(start.elapsed(), 29 * SECOND);
+    stuffing.abort();
+}

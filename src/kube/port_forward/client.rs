@@ -51,7 +51,7 @@ impl Client {
         }
     }
 
-    /// How long the server has to reply to each stream. Default: 30 s.
+    /// How long the server has to reply to each stream, and to take the end of the error stream. Default: 30 s.
     #[must_use]
     pub fn stream_timeout(mut self, timeout: Duration) -> Self {
         self.stream_timeout = timeout;
@@ -79,9 +79,8 @@ impl Client {
             return Err(Error::user("there is no port 0 to forward to"));
         }
         let request = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut error = self.open("error", port, request).await?;
         // It carries nothing from here; the server knows that a client is there from its mere existence.
-        error.shutdown().await.map_err(stream_error)?;
+        let error = self.open("error", port, request).await?;
         let data = self.open("data", port, request).await?;
         let (_, error) = error.split();
         Ok(Forwarded {
@@ -102,11 +101,14 @@ impl Client {
                 .open(headers.finish(), OpenOptions::new())
                 .await?;
             stream.reply().await?;
+            if kind == "error" {
+                stream.shutdown().await.map_err(stream_error)?;
+            }
             Ok(stream)
         });
         opened.await.unwrap_or_else(|| {
             let why = format!(
-                "the server has not replied to the {kind} stream of port {port} within {:?}",
+                "the server has not replied to the {kind} stream of port {port}, or takes nothing, within {:?}",
                 self.stream_timeout
             );
             Err(Error::timeout_because(Timeout::Open, why))
