@@ -74,7 +74,7 @@
 //! if let Some(mut stdout) = streams.stdout {
 //!     stdout.read_to_string(&mut output).await?;
 //! }
-//! println!("{output} {:?}", streams.exit.wait().await?);
+//! println!("{output}{}", streams.exit.wait().await?);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,15 +1,34 @@
+use std::fmt;
+
 use bytes::Bytes;
 
-use super::Version;
+use super::{MAX_TEXT, Version};
+use crate::kube::printable;
 use crate::kube::status::{Cause, Status};
 
 /// How a command has ended.
+///
+/// Its `Display` is for people, and safe to print: what a server has said is shown without what would take a terminal or a
+/// log apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// It ran, and ended with this code; 0 is success.
     Code(u8),
-    /// It could not be run, or not to its end: why, for people.
+    /// It could not be run, or not to its end: why, for people. At a client this is the text of the server as it came, up to
+    /// 64 KiB, escape sequences and all; show the [`Exit`] instead of it.
     Failed(String),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "the command ended with exit code {code}"),
+            Self::Failed(why) => {
+                write!(f, "the command has failed: {}", printable(why, MAX_TEXT))
+            }
+        }
+    }
 }
 
 /// The reason of a [`Status`] that carries an exit code.
@@ -132,6 +151,23 @@ mod tests {
         assert_eq!(decode(&format!("{three}\n")), Exit::Code(3));
         let internal = r#"{"metadata":{},"status":"Failure","message":"it broke","reason":"InternalError","code":500}"#;
         assert_eq!(decode(internal), Exit::Failed("it broke".to_owned()));
+    }
+
+    #[test]
+    fn what_a_server_says_is_shown_without_what_would_take_a_terminal_apart() {
+        let failed = Exit::decode(Version::V3, b" no\x1b]0;title\x07\nsuch\xff container\n");
+        assert_eq!(
+            failed,
+            Exit::Failed(" no\u{1b}]0;title\u{7}\nsuch\u{fffd} container".to_owned())
+        );
+        assert_eq!(
+            failed.to_string(),
+            "the command has failed: no\\u{1b}]0;title\\u{7}\\nsuch\u{fffd} container"
+        );
+        assert_eq!(
+            Exit::Code(3).to_string(),
+            "the command ended with exit code 3"
+        );
     }
 
     #[test]
