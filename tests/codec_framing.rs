@@ -17,7 +17,7 @@ use spdy::frame::{
     Data, DataPiece, Frame, GoAway, GoAwayStatus, HeaderFrame, Priority, Received, ResetStatus,
     SettingId, StreamId, SynStream, Version, WindowUpdate,
 };
-use spdy::headers::{BlockError, BlockLimits, HeaderBlock, HeaderCompression};
+use spdy::headers::{BlockError, HeaderBlock, HeaderCompression};
 
 fn decoder() -> Decoder {
     Decoder::new(Version::Spdy31, DecoderLimits::default())
@@ -270,10 +270,8 @@ fn a_settings_count_that_lies_is_refused_before_its_entries() {
         "SETTINGS of Length",
     );
     // At the limit exactly: 4 bytes and 1,024 entries.
-    let limits = DecoderLimits {
-        max_control_frame_size: 4 + 1024 * 8,
-        ..DecoderLimits::default()
-    };
+    let mut limits = DecoderLimits::default();
+    limits.max_control_frame_size = 4 + 1024 * 8;
     let mut decoder = Decoder::new(Version::Spdy31, limits);
     let bytes = control(4, 0, &entries(1024));
     let (frames, result) = decode_split(&mut decoder, &bytes, &[]);
@@ -402,14 +400,9 @@ fn stored(encoder: &mut Encoder, len: usize) -> Bytes {
 
 #[test]
 fn control_frames_above_the_limit_are_drained() {
-    let limits = DecoderLimits {
-        block: BlockLimits {
-            max_list_size: 1 << 20,
-            max_values: 100,
-            fold_names: false,
-        },
-        max_control_frame_size: 1,
-    };
+    let mut limits = DecoderLimits::default();
+    limits.block.max_list_size = 1 << 20;
+    limits.max_control_frame_size = 1;
     let mut encoder = Encoder::new(Version::Spdy31, HeaderCompression::Off);
     let mut decoder = Decoder::new(Version::Spdy31, limits);
     let mut send = |bytes: &[u8], split: &[usize]| {

@@ -12,7 +12,6 @@ use std::time::Instant;
 use bytes::BytesMut;
 use spdy::codec::{Decoder, DecoderLimits};
 use spdy::frame::{DataPiece, Received, ReceivedBlock, StreamId, Version};
-use spdy::headers::BlockLimits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A transport, watched or not.
@@ -54,14 +53,10 @@ impl<T> Traced<T> {
 impl Direction {
     fn new(arrow: char, since: Instant) -> Self {
         // Wider than the session's own: what it refuses should still be seen.
-        let limits = DecoderLimits {
-            block: BlockLimits {
-                max_list_size: 1 << 20,
-                max_values: 10_000,
-                fold_names: false,
-            },
-            max_control_frame_size: 1 << 20,
-        };
+        let mut limits = DecoderLimits::default();
+        limits.block.max_list_size = 1 << 20;
+        limits.block.max_values = 10_000;
+        limits.max_control_frame_size = 1 << 20;
         Self {
             arrow,
             since,

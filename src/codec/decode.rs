@@ -18,8 +18,9 @@ const ABUSE: u32 = 4;
 
 const STREAM_MASK: u32 = 0x7fff_ffff;
 
-/// What a received frame may cost.
+/// What a received frame may cost. Take the [default](Self::default), and set what is to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecoderLimits {
     /// The limits of header blocks.
     pub block: BlockLimits,

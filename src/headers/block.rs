@@ -353,8 +353,9 @@ fn members_of(value: &[u8]) -> Result<usize, BlockError> {
     Ok(members)
 }
 
-/// What a received block may cost.
+/// What a received block may cost. Take the [default](Self::default), and set what is to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlockLimits {
     /// The largest [`HeaderBlock::list_size`], in bytes. Default 16 KiB. A block whose output is larger ends its
     /// stream, one that is more than four times as large ends the session.

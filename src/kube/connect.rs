@@ -91,6 +91,7 @@ async fn read(response: Response<Body>) -> Refused {
 
 /// What the server has said to [`connect`].
 #[derive(Debug)]
+#[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
     reason = "one per connection, and taken apart at once"
@@ -185,7 +186,8 @@ impl Refused {
     }
 }
 
-/// As kubectl would say it.
+/// The reason and the message of its `Status`; without one, the body. Both are cut at 500 characters, and without control
+/// characters.
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(status) = &self.status {

@@ -33,15 +33,10 @@ fn limits(draw: &mut Draw<'_>) -> DecoderLimits {
 
 /// Takes whatever was taken under smaller limits.
 fn patient() -> Decoder {
-    let block = BlockLimits {
-        max_list_size: usize::MAX,
-        max_values: usize::MAX,
-        fold_names: false,
-    };
-    let limits = DecoderLimits {
-        block,
-        max_control_frame_size: MAX_FRAME_LEN,
-    };
+    let mut limits = DecoderLimits::default();
+    limits.block.max_list_size = usize::MAX;
+    limits.block.max_values = usize::MAX;
+    limits.max_control_frame_size = MAX_FRAME_LEN;
     Decoder::new(Version::Spdy31, limits)
 }
 
@@ -118,11 +113,9 @@ fn check_limits(frame: &Received, limits: &DecoderLimits) {
 /// A limit that a block just reaches lets it pass, the next smaller one does not.
 fn check_edge(block: &HeaderBlock, values: usize) {
     let parse = |max_list_size, max_values| {
-        let limits = BlockLimits {
-            max_list_size,
-            max_values,
-            fold_names: false,
-        };
+        let mut limits = BlockLimits::default();
+        limits.max_list_size = max_list_size;
+        limits.max_values = max_values;
         HeaderBlock::parse(Version::Spdy31, block.plain().clone(), &limits)
     };
     let size = block.list_size();
