@@ -78,13 +78,18 @@ impl Session {
     /// causing new ones.
     pub fn wants_read(&mut self, write_blocked: bool, now: Instant) -> bool {
         let paused = self.overflow.is_some() || (write_blocked && self.has_stuck_replies());
-        if self.read_paused && !paused {
-            // These clocks stood still while we did not read.
-            self.keep_alive.heard(now);
-            self.opening.restart(now);
-            self.last_frame = now;
+        match self.paused {
+            None if paused => self.paused = Some(now),
+            Some(since) if !paused => {
+                self.paused = None;
+                // What was not read may be older than it looks: these start again.
+                self.keep_alive.heard(now);
+                self.last_frame = now;
+                // This one stood still. Starting again would let a peer that makes us pause keep streams waiting for ever.
+                self.opening.resume(since, now);
+            }
+            _ => {}
         }
-        self.read_paused = paused;
         !paused && !self.lifecycle.is_over()
     }
 
@@ -92,7 +97,7 @@ impl Session {
     /// the transport tells it when it takes bytes again.
     #[must_use]
     pub fn may_resume_reading(&self) -> bool {
-        self.read_paused && self.overflow.is_none() && !self.has_stuck_replies()
+        self.paused.is_some() && self.overflow.is_none() && !self.has_stuck_replies()
     }
 
     fn has_stuck_replies(&self) -> bool {

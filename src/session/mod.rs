@@ -168,7 +168,8 @@ pub struct Session {
     close_when_idle: bool,
     idle_since: Option<Instant>,
     overflow: Option<limits::Overflowing>,
-    read_paused: bool,
+    /// Since when reading is paused.
+    paused: Option<Instant>,
     /// Whether the peer has sent anything.
     heard: bool,
     /// Own streams that wait for their SYN_REPLY, with `open_timeout`.
@@ -218,7 +219,7 @@ impl Session {
             close_when_idle: false,
             idle_since: None,
             overflow: None,
-            read_paused: false,
+            paused: None,
             heard: false,
             opening: Opening::default(),
             last_frame: now,
@@ -485,7 +486,7 @@ impl Session {
         ];
         let idle = self.is_idle();
         if !idle || self.config.keep_alive_while_idle {
-            deadlines[2] = self.keep_alive.deadline().filter(|_| !self.read_paused);
+            deadlines[2] = self.keep_alive.deadline().filter(|_| self.paused.is_none());
         }
         if idle {
             let since = *self.idle_since.get_or_insert(now);

@@ -422,7 +422,7 @@ impl Session {
             return;
         }
         let idle = self.is_idle();
-        if !self.read_paused && (!idle || self.config.keep_alive_while_idle) {
+        if self.paused.is_none() && (!idle || self.config.keep_alive_while_idle) {
             match self.keep_alive.expired(now) {
                 Some(KeepAliveAction::Ping) if self.is_held_back() => {
                     self.keep_alive.cannot_ask(now);

@@ -21,10 +21,11 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// The time goes on: it stood still while nothing could be heard.
-    pub(crate) fn restart(&mut self, now: Instant) {
+    /// The time goes on: it stood still since `paused`, while nothing could be heard.
+    pub(crate) fn resume(&mut self, paused: Instant, now: Instant) {
         for (since, _) in &mut self.queue {
-            *since = now;
+            let stood_still = now.saturating_duration_since(paused.max(*since));
+            *since += stood_still;
         }
     }
 }
@@ -53,7 +54,7 @@ impl Session {
     /// When the first stream has waited long enough for its SYN_REPLY. While reading is paused, none has.
     pub(crate) fn opening_deadline(&mut self) -> Option<Instant> {
         let timeout = self.config.open_timeout?;
-        if self.read_paused {
+        if self.paused.is_some() {
             return None;
         }
         while let Some((since, key)) = self.opening.queue.front().copied() {
@@ -78,7 +79,10 @@ impl Session {
     /// When nothing has gone in either direction for long enough.
     pub(crate) fn silence_deadline(&self) -> Option<Instant> {
         // While we do not read, it is not the peer that is silent.
-        let timeout = self.config.silence_timeout.filter(|_| !self.read_paused)?;
+        let timeout = self
+            .config
+            .silence_timeout
+            .filter(|_| self.paused.is_none())?;
         self.last_frame.checked_add(timeout)
     }
 

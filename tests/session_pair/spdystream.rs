@@ -352,16 +352,34 @@ fn the_time_for_a_reply_stands_still_while_nothing_is_read() {
     let full = peer.replied(1);
     let waiting = peer.open_stream();
     peer.sent();
+    peer.pass(10 * SECOND);
+    // It does not start again: whoever makes us pause keeps no stream waiting by that.
+    for _ in 0..3 {
+        peer.feed(data(1, 11, false));
+        assert!(!peer.session.wants_read(false, peer.now));
+        peer.pass(100 * SECOND);
+        assert!(peer.session.take_reply(waiting).unwrap().is_none());
+        peer.read_all(full).unwrap();
+        assert!(peer.session.wants_read(false, peer.now));
+        peer.pass(5 * SECOND);
+    }
+    // One that is sent in a pause has all its time behind that.
     peer.feed(data(1, 11, false));
     assert!(!peer.session.wants_read(false, peer.now));
+    let late = peer.open_stream();
+    peer.sent();
     peer.pass(100 * SECOND);
-    assert!(peer.session.take_reply(waiting).unwrap().is_none());
     peer.read_all(full).unwrap();
     assert!(peer.session.wants_read(false, peer.now));
-    peer.pass(29 * SECOND);
+
+    peer.pass(5 * SECOND - Duration::from_millis(1));
     assert!(peer.session.take_reply(waiting).unwrap().is_none());
-    peer.pass(SECOND);
+    peer.pass(Duration::from_millis(1));
     assert!(peer.session.take_reply(waiting).unwrap_err().is_timeout());
+    peer.pass(25 * SECOND - Duration::from_millis(1));
+    assert!(peer.session.take_reply(late).unwrap().is_none());
+    peer.pass(Duration::from_millis(1));
+    assert!(peer.session.take_reply(late).unwrap_err().is_timeout());
 }
 
 #[test]
