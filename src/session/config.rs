@@ -26,7 +26,8 @@ pub enum FlowControl {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The transport is not read until the reader returns: nothing is lost, but all streams wait, and PINGs too.
+    /// The transport is not read until the reader returns: nothing is lost, but all streams wait, and PINGs too. That the
+    /// peer has gone is seen with [`pause_probe_interval`](Config::pause_probe_interval).
     #[default]
     Pause,
     /// As `Pause` for this long; then the stream that nobody reads is reset with CANCEL, and all others go on.
@@ -66,6 +67,7 @@ pub struct Config {
     pub(crate) early_goaway: bool,
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) silence_timeout: Option<Duration>,
+    pub(crate) pause_probe_interval: Option<Duration>,
     pub(crate) cancel_is_end: bool,
     pub(crate) lenient_streams: bool,
     pub(crate) fold_header_names: bool,
@@ -118,6 +120,7 @@ impl Config {
             early_goaway: true,
             open_timeout: None,
             silence_timeout: None,
+            pause_probe_interval: None,
             cancel_is_end: false,
             lenient_streams: false,
             fold_header_names: false,
@@ -147,13 +150,15 @@ impl Config {
     /// | [`cancel_is_end`](Self::cancel_is_end) | yes, for clients | ends streams with RST_STREAM(CANCEL) when it serves; a client gives up with it |
     /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
     /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
+    /// | [`pause_probe_interval`](Self::pause_probe_interval) | 15 s | is killed by its user while its input is not read |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
     /// | [`max_concurrent_streams`](Self::max_concurrent_streams) | 4,096 | knows no limit |
     /// | [`initial_max_open_streams`](Self::initial_max_open_streams) | 4,096 | announces no limit |
     ///
     /// With no windows a stream that nobody reads stops all others, once it has
     /// [`unread_stream_limit`](Self::unread_stream_limit) bytes: the transport is not read any more, PINGs included.
-    /// [`Overflow::Reset`] gives up that stream instead. Memory is bounded either way.
+    /// [`Overflow::Reset`] gives up that stream instead. Memory is bounded either way, and a peer whose process dies
+    /// meanwhile is seen within 30 s: the session ends, [`Session::closed`](crate::stream::Session::closed) completes.
     #[must_use]
     pub fn spdystream_server() -> Self {
         let mut config = Self::server().for_spdystream();
@@ -169,6 +174,7 @@ impl Config {
             lenient_streams: true,
             fold_header_names: true,
             open_timeout: Some(Duration::from_secs(30)),
+            pause_probe_interval: Some(Duration::from_secs(15)),
             max_concurrent_streams: 4096,
             initial_max_open_streams: 4096,
             ..self
@@ -315,6 +321,18 @@ macro_rules! with_options {
             /// follows. A PING and its echo are frames. Kubernetes' container runtimes use four hours. `None` never
             /// does. Default: `None`.
             silence_timeout(timeout: impl Into<Option<std::time::Duration>>) { silence_timeout = timeout.into() }
+            /// Sends a frame that changes nothing and is not answered (SETTINGS without an entry) this often while
+            /// [`Overflow`](crate::Overflow) has paused reading, so that the death of the peer is seen: not reading, we
+            /// would not see the transport end. A host whose process is gone rejects the first of these frames, and the
+            /// second one fails: the session ends at most two intervals after the peer. What the peer had sent, and was
+            /// still in the transport, is lost then.
+            ///
+            /// A host that is gone altogether rejects nothing; the system's own time-out for data that is not acknowledged,
+            /// often a quarter of an hour, or TCP_USER_TIMEOUT on the socket, ends that. `None` sends nothing: then a peer
+            /// that dies in a pause is seen by the next write only. Default: `None`.
+            pause_probe_interval(interval: impl Into<Option<std::time::Duration>>) {
+                pause_probe_interval = interval.into().map(|interval| interval.max(std::time::Duration::from_millis(1)))
+            }
             /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
             /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.
             cancel_is_end(end: bool) { cancel_is_end = end }

@@ -12,6 +12,8 @@ use crate::frame::{DEFAULT_WINDOW, Frame, GoAway, RstStream, SettingId, Settings
 #[derive(Debug)]
 pub(crate) enum Control {
     Settings(Settings),
+    /// Shows whether anybody is there, and asks for nothing.
+    Probe,
     Ping(u32),
     Reset(RstStream),
     GoAway(GoAway),
@@ -36,6 +38,8 @@ pub(crate) struct ControlQueue {
     /// PINGs of the peer.
     echoes: VecDeque<u32>,
     peer_caused: usize,
+    /// Whether a probe waits.
+    probe: bool,
     /// PINGs of the application.
     pings: VecDeque<u32>,
     pace: Bucket,
@@ -49,6 +53,7 @@ impl Default for ControlQueue {
             queue: VecDeque::new(),
             echoes: VecDeque::new(),
             peer_caused: 0,
+            probe: false,
             pings: VecDeque::new(),
             pace: Bucket::new(PING_BURST, PING_RATE),
             pings_at: None,
@@ -68,6 +73,15 @@ impl ControlQueue {
     /// An echo goes out ahead of everything else (section 2.6.5).
     pub(crate) fn push_echo(&mut self, id: u32) {
         self.echoes.push_back(id);
+    }
+
+    /// At most one waits.
+    pub(crate) fn push_probe(&mut self) {
+        self.probe = true;
+    }
+
+    pub(crate) fn has_probe(&self) -> bool {
+        self.probe
     }
 
     pub(crate) fn push_ping(&mut self, id: u32) {
@@ -97,11 +111,14 @@ impl ControlQueue {
     }
 
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Control> {
-        // SETTINGS is only queued as the first frame of the session, and stays that.
+        // SETTINGS with entries is only queued as the first frame of the session, and stays that.
         let settings = |queued: &Queued| matches!(queued.control, Control::Settings(_));
         if !self.queue.front().is_some_and(settings) {
             if let Some(id) = self.echoes.pop_front() {
                 return Some(Control::Ping(id));
+            }
+            if std::mem::take(&mut self.probe) {
+                return Some(Control::Probe);
             }
         }
         let Some(queued) = self.queue.pop_front() else {
@@ -113,7 +130,7 @@ impl ControlQueue {
 
     pub(crate) fn is_empty(&self) -> bool {
         let pings = !self.pings.is_empty() && self.pings_at.is_none();
-        self.queue.is_empty() && self.echoes.is_empty() && !pings
+        self.queue.is_empty() && self.echoes.is_empty() && !self.probe && !pings
     }
 
     /// How many frames the peer has caused.
@@ -124,6 +141,7 @@ impl ControlQueue {
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.echoes.clear();
+        self.probe = false;
         self.pings.clear();
         self.pings_at = None;
         self.peer_caused = 0;
@@ -159,6 +177,10 @@ impl Session {
     pub(crate) fn pop_control(&mut self, now: Instant) -> Option<Frame> {
         Some(match self.control.pop(now)? {
             Control::Settings(settings) => Frame::Settings(settings),
+            Control::Probe => {
+                self.probe_sent(now);
+                Frame::Settings(Settings::new())
+            }
             Control::Reset(reset) => Frame::RstStream(reset),
             Control::GoAway(go_away) => Frame::GoAway(go_away),
             Control::Ping(id) => {

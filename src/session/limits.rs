@@ -79,15 +79,8 @@ impl Session {
     pub fn wants_read(&mut self, write_blocked: bool, now: Instant) -> bool {
         let paused = self.overflow.is_some() || (write_blocked && self.has_stuck_replies());
         match self.paused {
-            None if paused => self.paused = Some(now),
-            Some(since) if !paused => {
-                self.paused = None;
-                // What was not read may be older than it looks: these start again.
-                self.keep_alive.heard(now);
-                self.last_frame = now;
-                // This one stood still. Starting again would let a peer that makes us pause keep streams waiting for ever.
-                self.opening.resume(since, now);
-            }
+            None if paused => self.begin_pause(now),
+            Some(pause) if !paused => self.end_pause(pause, now),
             _ => {}
         }
         !paused && !self.lifecycle.is_over()

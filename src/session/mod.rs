@@ -12,6 +12,7 @@ mod gone;
 mod inspect;
 mod limits;
 mod options;
+mod pause;
 mod ping;
 mod queue;
 mod receive;
@@ -41,6 +42,7 @@ pub use self::user::{Accepted, Read, Reservation};
 use self::budget::Budgets;
 use self::control::{Control, ControlQueue};
 use self::limits::Tombstones;
+use self::pause::Pause;
 use self::ping::{KeepAlive, Pings};
 use self::receive::IncomingData;
 use self::sched::Sched;
@@ -168,8 +170,7 @@ pub struct Session {
     close_when_idle: bool,
     idle_since: Option<Instant>,
     overflow: Option<limits::Overflowing>,
-    /// Since when reading is paused.
-    paused: Option<Instant>,
+    paused: Option<Pause>,
     /// Whether the peer has sent anything.
     heard: bool,
     /// Own streams that wait for their SYN_REPLY, with `open_timeout`.
@@ -483,6 +484,7 @@ impl Session {
             self.control.pings_deadline(),
             self.opening_deadline(),
             self.silence_deadline(),
+            self.probe_deadline(),
         ];
         let idle = self.is_idle();
         if !idle || self.config.keep_alive_while_idle {

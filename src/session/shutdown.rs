@@ -417,6 +417,7 @@ impl Session {
         self.expire_overflow(now);
         self.expire_opening(now);
         self.expire_silence(now);
+        self.expire_probe(now);
         self.control.release_pings(now);
         if self.lifecycle.is_over() {
             return;

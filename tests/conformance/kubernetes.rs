@@ -133,8 +133,10 @@ rows! {
             "kube end_to_end::twenty_megabytes_go_each_way_without_a_window",
             "session_pair spdystream::windows_neither_hold_back_what_is_sent_nor_come_back_for_what_is_read",
         ];
-    "K-29" "" Both "Without windows, neither SETTINGS nor WINDOW_UPDATE is sent, and no overrun is an error.";
+    "K-29" "" Both "Without windows, neither SETTINGS nor WINDOW_UPDATE is sent, but for empty SETTINGS while reading is paused, and no overrun is an error.";
         held [
+            "session_pair spdystream::in_a_pause_a_frame_that_is_not_answered_shows_whether_the_peer_is_there",
+            "interop go_client::bulk_after_a_pause_that_is_probed",
             "kube end_to_end::twenty_megabytes_go_each_way_without_a_window",
             "session_pair spdystream::nothing_is_announced_and_a_server_waits_to_be_spoken_to",
             "session_pair spdystream::windows_neither_hold_back_what_is_sent_nor_come_back_for_what_is_read",
@@ -172,8 +174,10 @@ rows! {
             "session_pair spdystream::silence_ends_a_shutdown_that_a_stream_holds_up_and_a_session_that_never_spoke",
             "kube session::a_peer_that_vanishes_ends_every_stream",
         ];
-    "K-38" "" Both "A peer that falls silent is noticed.";
+    "K-38" "" Both "A peer that falls silent is noticed, and one that dies while nothing is read.";
         held [
+            "kube gone::the_death_of_a_client_is_seen_although_its_input_is_not_read",
+            "kube gone::a_client_that_lives_bears_a_pause_of_any_length",
             "kube session::own_pings_are_optional_and_need_no_answer_unless_asked",
             "kube session::a_silent_session_ends_after_the_time_that_was_asked_for",
             "kube command_server::a_client_that_takes_nothing_does_not_hold_the_end_up",

@@ -1,6 +1,11 @@
 //! The Go package spdystream as the client of our raw server. What each scenario does is in peers/go_peer.go.
 
-use spdy::Config;
+use std::time::Duration;
+
+use spdy::headers::HeaderBlock;
+use spdy::stream::Session;
+use spdy::{Config, Stats};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::mirror::{kubernetes, serve_one};
@@ -38,4 +43,41 @@ scenarios! { streams200 bulk halfclose ping reset refuse goaway goawayopen serve
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servergoaway_announced() {
     scenario("servergoaway", kubernetes(Config::server())).await;
+}
+
+/// Mirrors each stream after a pause in which nothing is read.
+async fn serve_after(pause: Duration, listener: TcpListener, config: Config) -> Stats {
+    let (io, _) = listener.accept().await.unwrap();
+    let (session, connection) = Session::server(io, config);
+    let connection = tokio::spawn(connection);
+    while let Some(incoming) = session.accept().await.unwrap() {
+        let (mut send, mut recv) = incoming.reply(HeaderBlock::empty()).unwrap().split();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            tokio::io::copy(&mut recv, &mut send).await.unwrap();
+            send.shutdown().await.unwrap();
+        });
+    }
+    let stats = session.stats();
+    connection
+        .await
+        .unwrap()
+        .expect("the end of the connection");
+    stats
+}
+
+/// It bears a SETTINGS without an entry, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bulk_after_a_pause_that_is_probed() {
+    within(LONG, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pause = Duration::from_secs(2);
+        let config = Config::spdystream_server().pause_probe_interval(pause / 200);
+        let serving = tokio::spawn(serve_after(pause, listener, config));
+        run_go_client(port, "bulk").await;
+        let stats = serving.await.unwrap();
+        assert!(stats.sent.settings > 100, "{stats:?}");
+    })
+    .await;
 }

@@ -18,6 +18,7 @@ mod command_client;
 mod command_server;
 mod cuts;
 mod end_to_end;
+mod gone;
 mod hostile;
 mod log;
 mod port_client;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spdy::frame::{Frame, GoAway, GoAwayStatus, Priority, Received, ResetStatus, Role};
-use spdy::session::{OpenOptions, Read};
+use spdy::session::{Key, OpenOptions, Read};
 use spdy::{Config, FlowControl, Timeout};
 
 use crate::pair::*;
@@ -537,6 +537,7 @@ fn more_streams_than_the_usual_limits_are_opened_and_accepted() {
 fn a_peer_is_not_silent_while_we_do_not_read() {
     let config = Config::spdystream_server()
         .silence_timeout(60 * SECOND)
+        .pause_probe_interval(None)
         .unread_stream_limit(1000);
     let mut peer = Solo::started(Role::Server, config);
     let key = peer.accepted(1, false);
@@ -565,5 +566,60 @@ fn a_goaway_that_names_an_error_is_the_outcome_although_streams_were_open() {
         }));
         peer.session.handle_eof(false);
         assert_eq!(peer.session.outcome().unwrap().is_ok(), clean, "{status}");
+    }
+}
+
+/// A server that reads nothing: its stream is full.
+fn paused(config: Config) -> (Solo, Key) {
+    let mut peer = Solo::started(Role::Server, config.unread_stream_limit(10));
+    let full = peer.accepted(1, false);
+    peer.session.reply(full, response(), false).unwrap();
+    assert_eq!(peer.sent(), ["SYN_REPLY 1"]);
+    peer.feed(data(1, 11, false));
+    assert!(!peer.session.wants_read(false, peer.now));
+    (peer, full)
+}
+
+#[test]
+fn in_a_pause_a_frame_that_is_not_answered_shows_whether_the_peer_is_there() {
+    let (mut peer, full) = paused(Config::spdystream_server());
+    for _ in 0..3 {
+        peer.pass(15 * SECOND - Duration::from_millis(1));
+        assert!(peer.sent().is_empty());
+        peer.pass(Duration::from_millis(1));
+        let frames = peer.sent_frames();
+        let [Frame::Settings(settings)] = &frames[..] else {
+            panic!("{frames:?}");
+        };
+        assert!(settings.is_empty());
+    }
+    // One that cannot be sent is not joined by others, whatever pauses come.
+    for _ in 0..3 {
+        peer.pass(100 * SECOND);
+        peer.read_all(full).unwrap();
+        assert!(peer.session.wants_read(false, peer.now));
+        peer.feed(data(1, 11, false));
+        assert!(!peer.session.wants_read(false, peer.now));
+    }
+    assert_eq!(peer.sent_frames().len(), 1);
+    peer.pass(15 * SECOND);
+    assert_eq!(peer.sent_frames().len(), 1);
+    // It stops with the pause.
+    peer.read_all(full).unwrap();
+    assert!(peer.session.wants_read(false, peer.now));
+    peer.pass(100 * SECOND);
+    assert!(peer.sent().is_empty());
+}
+
+#[test]
+fn a_pause_is_silent_where_that_is_not_wanted() {
+    let configs = [
+        Config::spdystream_server().pause_probe_interval(None),
+        Config::server().flow_control(FlowControl::Off),
+    ];
+    for config in configs {
+        let (mut peer, _) = paused(config);
+        peer.pass(1000 * SECOND);
+        assert!(peer.sent().is_empty());
     }
 }

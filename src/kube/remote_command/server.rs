@@ -17,6 +17,9 @@ use crate::kube::time::within;
 use crate::stream::{Incoming, RecvStream, SendStream, Session, Stream};
 
 /// The server's side of a command, to be [accepted](Self::accept) from a session.
+///
+/// A client that goes away ends the session. A command that neither reads nor writes does not notice: await
+/// [`Session::closed`] beside it, and end it then.
 #[derive(Clone, Debug)]
 pub struct Server {
     version: Version,
