@@ -9,7 +9,6 @@ use crate::process::Folder;
 
 each_kubectl! {
     files_and_folders_come_back_as_they_went
-    what_tar_says_of_a_file_that_there_is_not_is_shown
 }
 
 async fn cp(server: &KubeServer, kubectl: Kubectl, from: &str, to: &str) {
@@ -69,22 +68,5 @@ async fn files_and_folders_come_back_as_they_went(kubectl: Kubectl) {
         assert_eq!(std::fs::read(folder.join("deep/er/one")).unwrap(), b"1");
         assert_eq!(std::fs::read(folder.join("empty")).unwrap(), b"");
     }
-    server.leaves_nothing().await;
-}
-
-/// On stdout, where kubectl puts it; its code is 0, because the archive without the file is a whole one.
-async fn what_tar_says_of_a_file_that_there_is_not_is_shown(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
-    let back = Folder::new();
-    let to = back.path().join("file");
-    let ended = server
-        .run(kubectl, &["cp", "-c", "c", "p:/no/such/file", text(&to)])
-        .await;
-    let said = String::from_utf8_lossy(&ended.stdout);
-    let why = said.contains("/no/such/file: Cannot stat: No such file");
-    assert!(why, "{said}{}", ended.stderr);
-    let log = server.log();
-    assert!(log.contains("Code(2)"), "{log}");
-    assert!(!to.exists());
     server.leaves_nothing().await;
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::server::KubeServer;
 use super::{Kubectl, each_kubectl};
 use crate::pattern::Noise;
-use crate::peer::until;
+use crate::peer::{until, within};
 use crate::process::{Process, wait};
 
 each_kubectl! {
@@ -22,6 +22,7 @@ each_kubectl! {
     what_a_command_has_started_does_not_outlive_it
     a_kubectl_that_is_killed_takes_its_command_along
     a_kubectl_that_is_interrupted_takes_its_command_along
+    a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_along
     twenty_commands_at_once
 }
 
@@ -173,6 +174,10 @@ async fn what_a_command_has_started_does_not_outlive_it(kubectl: Kubectl) {
     server.leaves_nothing().await;
 }
 
+/// How long the server may take to see that a client has gone: the options for spdystream see it within 30 s even while
+/// they read nothing.
+const NOTICED: Duration = Duration::from_secs(45);
+
 /// Runs a command until it has written something, and then does that to kubectl.
 async fn ended_early(kubectl: Kubectl, arguments: &[&str], signal: &str) {
     let server = KubeServer::start(&[]).await;
@@ -185,7 +190,7 @@ async fn ended_early(kubectl: Kubectl, arguments: &[&str], signal: &str) {
     process.ended().await;
     let log = || server.log();
     let told = until(async || log().contains("the client has gone"));
-    wait("the server to notice", told).await;
+    within(NOTICED, told).await;
     server.leaves_nothing().await;
 }
 
@@ -201,6 +206,14 @@ async fn a_kubectl_that_is_killed_takes_its_command_along(kubectl: Kubectl) {
 async fn a_kubectl_that_is_interrupted_takes_its_command_along(kubectl: Kubectl) {
     let command = ["sh", "-c", "echo here; sleep 1000"];
     ended_early(kubectl, &run(&command), "INT").await;
+}
+
+/// Nothing of what the client sends is read any more by then, not even its end: a probe shows that it has gone.
+async fn a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_along(
+    kubectl: Kubectl,
+) {
+    let command = ["sh", "-c", "sleep 1; echo here; sleep 1000"];
+    ended_early(kubectl, &exec(&command), "KILL").await;
 }
 
 async fn twenty_commands_at_once(kubectl: Kubectl) {
