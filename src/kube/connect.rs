@@ -91,7 +91,6 @@ async fn read(response: Response<Body>) -> Refused {
 
 /// What the server has said to [`connect`].
 #[derive(Debug)]
-#[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
     reason = "one per connection, and taken apart at once"
