@@ -23,11 +23,11 @@ use tower::Service;
 use crate::http_support::*;
 use crate::support::*;
 
-const SEEDS: u64 = 25;
+pub(crate) const SEEDS: u64 = 25;
 
-type Transport = Faulty<DuplexStream>;
+pub(crate) type Transport = Faulty<DuplexStream>;
 
-fn transports(seed: u64) -> (Transport, Transport) {
+pub(crate) fn transports(seed: u64) -> (Transport, Transport) {
     let (a, b) = tokio::io::duplex(if seed % 2 == 0 { 300 } else { 1 << 16 });
     let pace = Pace {
         piece: [1, 3, 40, 0][usize::try_from(seed % 4).unwrap()],

@@ -17,6 +17,8 @@ mod exchange;
 #[path = "../http_support/mod.rs"]
 mod http_support;
 mod joins;
+#[cfg(feature = "kube")]
+mod joins_kube;
 mod pace;
 mod run;
 #[path = "../support/mod.rs"]
