@@ -308,3 +308,24 @@ async fn a_writer_of_input_learns_why_the_session_has_ended() {
     let error = stdin.write_all(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_the_server_opens_are_refused_and_hold_nothing_up() {
+    let (session, _running, mut peer) = kubectl();
+    let opening = opening(&session, Version::V4, Streams::default());
+    peer.expect(typed(1, "error")).await;
+    for stream in [2, 4] {
+        peer.send(typed(stream, "stdout")).await;
+        peer.expect(rst(stream, ResetStatus::REFUSED_STREAM)).await;
+        // More than may wait to be read.
+        for _ in 0..40 {
+            peer.send(data(stream, [0; 32 << 10])).await;
+        }
+    }
+    peer.send(syn_reply(1)).await;
+    let streams = within("open", opening).await.unwrap().unwrap();
+    peer.send(data(1, "{\"status\":\"Success\"}").fin()).await;
+    let exit = within("the outcome", streams.exit.wait()).await.unwrap();
+    assert_eq!(exit, Exit::Code(0));
+    assert_eq!(session.stream_count(), 0);
+}

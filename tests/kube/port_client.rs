@@ -225,3 +225,14 @@ async fn a_server_that_takes_no_end_of_the_error_stream_is_given_up_in_time() {
     assert_eq!(start.elapsed(), 29 * SECOND);
     stuffing.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_the_server_opens_are_refused() {
+    let (client, _running, mut peer) = forwarder();
+    let mut forwarded = connected(&client, &mut peer, 1, 0).await;
+    peer.send(half(2, "data", 80, 0)).await;
+    peer.expect(rst(2, ResetStatus::REFUSED_STREAM)).await;
+    peer.send(data(2, [0; 32 << 10])).await;
+    peer.send(data(3, "x")).await;
+    assert_eq!(within("a byte", forwarded.read_u8()).await.unwrap(), b'x');
+}

@@ -41,9 +41,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Forwards over this session.
+    /// Forwards over this session. Streams that the server opens are [refused](Session::refuse_streams): what comes on them
+    /// would hold up all others.
     #[must_use]
     pub fn new(session: Session) -> Self {
+        session.refuse_streams();
         Self {
             session,
             stream_timeout: Duration::from_secs(30),

@@ -43,7 +43,8 @@ impl Client {
     }
 
     /// Opens the streams one after the other, each when the one before was replied to: `error`, `stdin`, `stdout`,
-    /// `stderr`, `resize`. The server starts the command behind the last.
+    /// `stderr`, `resize`. The server starts the command behind the last. Streams that the server opens are
+    /// [refused](Session::refuse_streams): what comes on them would hold up all others.
     ///
     /// # Errors
     ///
@@ -53,6 +54,7 @@ impl Client {
     ///
     /// Dropping the future resets the streams that were opened.
     pub async fn open(&self, session: &Session) -> Result<ClientStreams> {
+        session.refuse_streams();
         let mut error = None;
         let (mut stdin, mut stdout, mut stderr, mut resize) = (None, None, None, None);
         for kind in self.streams.kinds(self.version) {
