@@ -6,6 +6,7 @@
 //! | send the Upgrade to a server | [`connect()`] |
 //! | run a command for a client, or for a user | [`remote_command`] |
 //! | forward connections to ports | [`port_forward`] |
+//! | give out URLs that are used once, as a container runtime | [`Tokens`] |
 //!
 //! This is transport only: what a stream is for, when a set of them is complete, how an outcome is told, and in which order
 //! all of it ends. Commands are run and targets are dialled by the application; there is no client of the API in here.
@@ -86,10 +87,12 @@ pub mod port_forward;
 pub mod remote_command;
 mod status;
 mod time;
+mod tokens;
 
 pub use self::connect::{Answer, Refused, Switched, connect};
 pub use self::negotiate::{PendingUpgrade, Refusal, negotiate, on};
 pub use self::status::{Cause, Status};
+pub use self::tokens::{Full, Tokens};
 
 use std::io;
 

@@ -298,7 +298,14 @@ rows! {
             "interop kubectl::exec::outputs_are_apart_and_the_code_is_the_commands",
         ];
     "K-55" "" Server "Tokens of a container runtime are used once, expire, and are bounded.";
-        later ["CRI example"; "They are the application's."];
+        held [
+            "kube tokens::a_token_is_redeemed_once",
+            "kube tokens::a_token_expires_and_its_value_is_dropped_at_the_next_call",
+            "kube tokens::beyond_the_capacity_the_caller_is_to_come_again",
+            "kube tokens::a_url_works_once_for_get_and_post_and_for_what_it_was_given_out",
+            "kube tokens::a_url_that_has_expired_is_not_found",
+            "kube tokens::of_many_calls_of_one_url_at_once_one_succeeds",
+        ];
     "K-56" "" Both "A session runs on any transport, with the same interface.";
         held [
             "kube end_to_end::a_command_runs_over_any_transport",

@@ -25,6 +25,7 @@ mod port_client;
 mod port_server;
 mod session;
 mod stuck;
+mod tokens;
 mod upgrade;
 
 use std::time::Duration;
