@@ -118,7 +118,7 @@ pub use self::server::{serve, serve_with};
 pub use self::session::{Config, FlowControl, Overflow};
 
 /// The snippets of the README, compiled.
-#[cfg(all(doctest, feature = "auto", feature = "tls"))]
+#[cfg(all(doctest, feature = "auto", feature = "kube", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 pub struct ReadmeDoctests;
 

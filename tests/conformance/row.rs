@@ -37,14 +37,12 @@ pub(crate) enum Held {
 }
 
 /// What may be waited for.
-pub(crate) const LATER: [&str; 7] = [
+pub(crate) const LATER: [&str; 5] = [
     "SPDY/2",
     "SPDY/3",
     "server push",
     "SETTINGS persistence",
     "connection pool",
-    "WebSocket tunnel",
-    "CRI example",
 ];
 
 /// The states, in the order in which they are counted.
