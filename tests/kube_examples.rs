@@ -1,5 +1,5 @@
-//! `kube_exec` and `kube_port_forward`, run as programs against a server of ours: exit codes, what goes through, and what
-//! they say when it does not.
+//! `kube_exec` and `kube_port_forward`, run as programs against a server in here and against `kube_server`: exit codes, what
+//! goes through, and what they say when it does not.
 
 #![cfg(all(
     unix,
@@ -20,6 +20,8 @@ mod api;
 mod exec;
 #[path = "kube_examples/port_forward.rs"]
 mod port_forward;
+#[path = "kube_examples/server.rs"]
+mod server;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -53,7 +55,9 @@ fn example(name: &str) -> PathBuf {
         let mut cargo = std::process::Command::new(env!("CARGO"));
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.args(["build", "--all-features"]);
-        cargo.args(["--example", "kube_exec", "--example", "kube_port_forward"]);
+        for name in ["kube_exec", "kube_port_forward", "kube_server"] {
+            cargo.args(["--example", name]);
+        }
         // What cargo tells of this crate; build scripts below would take it for a change, and all of it be built again.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

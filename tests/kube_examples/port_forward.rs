@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 /// The program, once it has listened, and where each of its ports is.
-async fn started(arguments: &[&str], ports: usize) -> (Running, Vec<SocketAddr>) {
+pub(super) async fn started(arguments: &[&str], ports: usize) -> (Running, Vec<SocketAddr>) {
     let mut program = Running::start("kube_port_forward", arguments, Stdio::null());
     let mut lines = program.lines();
     let mut addresses = Vec::new();
@@ -27,7 +27,7 @@ async fn started(arguments: &[&str], ports: usize) -> (Running, Vec<SocketAddr>)
 }
 
 /// Sends this, and gives what comes to the end.
-async fn talk(address: SocketAddr, text: &[u8]) -> String {
+pub(super) async fn talk(address: SocketAddr, text: &[u8]) -> String {
     let mut io = TcpStream::connect(address).await.unwrap();
     let mut answer = String::new();
     let talk = async {
@@ -40,7 +40,7 @@ async fn talk(address: SocketAddr, text: &[u8]) -> String {
 }
 
 /// Ends it by Ctrl-C, and gives what it has said.
-async fn interrupted(program: Running) -> String {
+pub(super) async fn interrupted(program: Running) -> String {
     program.signal("-INT");
     let (_, code, said) = outcome(program.end().await);
     assert_eq!(code, Some(0), "{said}");

@@ -1,0 +1,152 @@
+//! `kube_server`, with the other two for its clients. Real kubectl is at it in `tests/interop/kubectl/`.
+
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+
+use super::port_forward::{interrupted, started, talk};
+use super::*;
+
+/// A server, and its URL.
+async fn serve(arguments: &[&str]) -> (Running, String) {
+    let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+    let mut server = Running::start("kube_server", &arguments, Stdio::null());
+    let line = within("its address", server.lines().next_line()).await;
+    let line = line.unwrap().expect("it has ended");
+    let url = line.strip_prefix("listening on ").expect(&line).to_owned();
+    (server, url)
+}
+
+/// It has nothing to wait for.
+async fn ends_at_once(server: Running) {
+    let began = Instant::now();
+    server.signal("-TERM");
+    let (_, code, said) = outcome(server.end().await);
+    assert_eq!(code, Some(0), "{said}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}: {said}");
+}
+
+#[tokio::test]
+async fn a_command_runs_between_the_two() {
+    let (server, url) = serve(&["--", "sh", "-c", "tr a-z A-Z; exit 4"]).await;
+    let script = "cat; echo err >&2; exit 3";
+    for (arguments, out, err, exit) in [
+        (
+            &["-i", &url, "p", "--", "sh", "-c", script][..],
+            "some input",
+            "err\n",
+            3,
+        ),
+        (&["-i", "--attach", &url, "p"], "SOME INPUT", "", 4),
+        // The end of what is typed is that of the terminal's input, which echoes it.
+        (
+            &["-i", "-t", &url, "p", "--", "sh", "-c", "stty size; cat"],
+            "30 100\r\nsome input",
+            "",
+            0,
+        ),
+    ] {
+        let mut program = Running::start("kube_exec", arguments, Stdio::piped());
+        let mut stdin = program.0.stdin.take().unwrap();
+        stdin.write_all(b"some input").await.unwrap();
+        if arguments.contains(&"-t") {
+            // In the middle of a line the first one only hands over what there is.
+            stdin.write_all(&[4]).await.unwrap();
+        }
+        drop(stdin);
+        let (stdout, code, stderr) = outcome(program.end().await);
+        assert_eq!(code, Some(exit), "{arguments:?}: {stdout:?} {stderr}");
+        if arguments.contains(&"-t") {
+            assert!(stdout.contains("30 100\r\n"), "{stdout:?}");
+            assert!(stdout.contains("some input"), "{stdout:?}");
+        } else {
+            assert_eq!((stdout.as_str(), stderr.as_str()), (out, err));
+        }
+    }
+    ends_at_once(server).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_told() {
+    let (server, url) = serve(&[]).await;
+    let said = failure("kube_exec", &[&url, "p", "--", "/no/such/program"]).await;
+    assert!(said.contains("cannot run \"/no/such/program\""), "{said}");
+    let said = failure("kube_exec", &[&url, "q", "--", "true"]).await;
+    assert!(said.contains("pods \"q\" not found"), "{said}");
+    ends_at_once(server).await;
+}
+
+#[tokio::test]
+async fn connections_are_forwarded_over_both_transports() {
+    let (server, url) = serve(&[]).await;
+    let port = url.rsplit_once(':').unwrap().1;
+    for option in ["--websocket", "--spdy"] {
+        let (program, addresses) = started(&[option, &url, "p", &format!("0:{port}")], 1).await;
+        let request = b"GET /api HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = talk(addresses[0], request).await;
+        assert!(answer.contains("APIVersions"), "{option}: {answer}");
+        interrupted(program).await;
+    }
+    ends_at_once(server).await;
+}
+
+/// Pages may open WebSockets to any host.
+#[tokio::test]
+async fn what_a_page_asks_for_is_refused() {
+    let (server, url) = serve(&[]).await;
+    let address = url.strip_prefix("http://").unwrap();
+    for path in ["exec?command=date&stdout=true", "portforward"] {
+        let mut io = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /api/v1/namespaces/default/pods/p/{path} HTTP/1.1\r\nHost: {address}\r\n\
+             Origin: http://example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n"
+        );
+        io.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        let read = io.read_exact(&mut status);
+        within("an answer", read).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 403", "{path}");
+    }
+    ends_at_once(server).await;
+}
+
+/// The command is given 10 s to end.
+#[tokio::test]
+async fn a_server_that_is_told_to_end_ends_its_commands() {
+    let (server, url) = serve(&[]).await;
+    let script = "echo $$; trap '' HUP TERM; sleep 1000";
+    let arguments = [&url, "p", "--", "sh", "-c", script];
+    let mut client = Running::start("kube_exec", &arguments, Stdio::null());
+    let mut lines = client.lines();
+    let id = within("the id of the command", lines.next_line()).await;
+    let id: u32 = id.unwrap().unwrap().parse().unwrap();
+    let process = PathBuf::from(format!("/proc/{id}"));
+    assert!(process.exists());
+    server.signal("-TERM");
+    let (_, code, said) = outcome(server.end().await);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!process.exists(), "the command is left");
+    let (_, code, said) = outcome(client.end().await);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[tokio::test]
+async fn what_a_server_is_started_with_wrongly_is_told() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (arguments, expected) in [
+        (&["--what"][..], "invalid option '--what'"),
+        (&["--listen"], "missing argument for option '--listen'"),
+        (&["--listen", "nonsense"], "cannot listen on nonsense"),
+        (&["--listen", &taken], "cannot listen on 127.0.0.1:"),
+        (&["--listen", "0.0.0.0:0"], "is no loopback address"),
+    ] {
+        let (_, code, said) = run("kube_server", arguments).await;
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.starts_with("kube_server: "), "{said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
