@@ -37,7 +37,7 @@ macro_rules! scenarios {
     };
 }
 
-scenarios! { streams200 bulk halfclose ping reset refuse goaway goawayopen servergoaway }
+scenarios! { streams200 bulk storm halfclose ping reset refuse goaway goawayopen servergoaway }
 
 /// With the usual shutdown, too: its first GOAWAY comes when no stream is left that could be lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Our raw client against the Go package spdystream as the server: it mirrors every stream. See peers/go_peer.go.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use spdy::frame::ResetStatus;
 use spdy::headers::HeaderBlock;
@@ -7,7 +9,8 @@ use spdy::stream::{OpenOptions, Session, Stream};
 use spdy::{Config, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::mirror::{LEAVE, block, exchange, kubernetes};
 use crate::pattern::Noise;
@@ -88,13 +91,64 @@ async fn two_hundred_streams_at_once() {
     .await;
 }
 
-/// 20 MiB each way on one stream, far beyond the windows that neither side keeps.
+/// 200 streams at once move 100 MiB each way, half-closed before their last bytes are back; 40 more are reset in the middle,
+/// and PINGs are answered all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn storm() {
+    const STREAMS: u64 = 200;
+    const RESETS: u64 = 40;
+    const CHUNK: usize = 32 << 10;
+    let length = (100 << 20) / 200 / CHUNK * CHUNK;
+    on_connection(async |session| {
+        let opening = (0..STREAMS + RESETS).map(async |seed| {
+            let stream = open(session, HeaderBlock::empty()).await.unwrap();
+            (seed, stream)
+        });
+        let mut moving = JoinSet::new();
+        for (seed, mut stream) in join_all(opening).await {
+            if seed < STREAMS {
+                moving.spawn(exchange(stream, seed, length, CHUNK));
+                continue;
+            }
+            moving.spawn(async move {
+                let mut noise = Noise::new(seed);
+                for _ in 0..4 {
+                    stream.write_all(&noise.take(CHUNK)).await.unwrap();
+                    let mut back = vec![0; CHUNK / 2];
+                    stream.read_exact(&mut back).await.unwrap();
+                }
+                stream.reset(ResetStatus::CANCEL);
+            });
+        }
+        let mut pings = 0;
+        while !moving.is_empty() {
+            assert!(session.ping().await.unwrap() < LEAVE);
+            pings += 1;
+            let pause = Duration::from_millis(50);
+            while let Ok(Some(done)) = timeout(pause, moving.join_next()).await {
+                done.unwrap();
+            }
+        }
+        assert!(pings > 1, "no PING was answered while bytes were moved");
+        // What was reset has left nothing: the connection still takes new streams.
+        exchange(
+            open(session, HeaderBlock::empty()).await.unwrap(),
+            999,
+            4096,
+            4096,
+        )
+        .await;
+    })
+    .await;
+}
+
+/// 100 MiB each way on one stream, far beyond the windows that neither side keeps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bulk() {
     on_connection(async |session| {
         for chunk in [1000, 64 << 10, 1 << 20] {
             let stream = open(session, HeaderBlock::empty()).await.unwrap();
-            let length = (20 << 20) / chunk * chunk;
+            let length = (100 << 20) / chunk * chunk;
             exchange(stream, 7, length, chunk).await;
         }
     })

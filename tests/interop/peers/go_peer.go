@@ -53,7 +53,7 @@ import (
 const (
 	limit     = 30 * time.Second
 	bulkLimit = 60 * time.Second
-	bulkBytes = 20 << 20
+	bulkBytes = 100 << 20
 	replyWait = 10 * time.Second
 )
 
@@ -75,6 +75,7 @@ var scenarios = map[string]scenario{
 	"goaway":       {limit, goAway},
 	"goawayopen":   {limit, goAwayOpen},
 	"servergoaway": {limit, serverGoAway},
+	"storm":        {bulkLimit, storm},
 }
 
 func main() {
@@ -283,16 +284,17 @@ func streams200(session *spdystream.Connection) (result, error) {
 	return result{"streams": count, "bytes": count * size}, nil
 }
 
-// 20 MiB out and back on one stream, written and read at the same time.
+// 100 MiB out and back on one stream, written and read at the same time.
 func bulk(session *spdystream.Connection) (result, error) {
 	fields := result{"bytes": bulkBytes}
+	sent := payload(7, bulkBytes)
 	for _, chunk := range []int{64 << 10, 1 << 20} {
 		stream, err := open(session, http.Header{"Streamtype": {"bulk"}})
 		if err != nil {
 			return nil, err
 		}
 		begin := time.Now()
-		sum, err := pump(stream, chunk)
+		sum, err := pump(stream, sent, chunk)
 		if err != nil {
 			return nil, fmt.Errorf("writes of %d: %w", chunk, err)
 		}
@@ -302,8 +304,8 @@ func bulk(session *spdystream.Connection) (result, error) {
 	return fields, nil
 }
 
-func pump(stream *spdystream.Stream, chunk int) (string, error) {
-	sent := payload(7, bulkBytes)
+// Writes all of `sent` in pieces, half-closes, and compares what comes back meanwhile.
+func pump(stream *spdystream.Stream, sent []byte, chunk int) (string, error) {
 	wrote := make(chan error, 1)
 	go func() {
 		for rest := sent; len(rest) > 0; {
@@ -328,10 +330,67 @@ func pump(stream *spdystream.Stream, chunk int) (string, error) {
 		return "", fmt.Errorf("write: %w", err)
 	}
 	want := sha256.Sum256(sent)
-	if got != bulkBytes || !bytes.Equal(hash.Sum(nil), want[:]) {
-		return "", fmt.Errorf("got %d bytes back, expected the same %d", got, bulkBytes)
+	if got != int64(len(sent)) || !bytes.Equal(hash.Sum(nil), want[:]) {
+		return "", fmt.Errorf("got %d bytes back, expected the same %d", got, len(sent))
 	}
 	return hex.EncodeToString(want[:]), nil
+}
+
+// 200 streams at once move 100 MiB out and back, each with bytes of its own and half-closed before its last bytes are back;
+// 40 more are reset in the middle of their writes, and PINGs are answered all the time.
+func storm(session *spdystream.Connection) (result, error) {
+	const count, size, resets = 200, bulkBytes / 200, 40
+	streams := make([]*spdystream.Stream, count+resets)
+	for i := range streams {
+		stream, err := open(session, http.Header{"Number": {fmt.Sprint(i)}})
+		if err != nil {
+			return nil, err
+		}
+		streams[i] = stream
+	}
+	errs := make(chan error, len(streams))
+	for i, stream := range streams {
+		go func(i int, stream *spdystream.Stream) {
+			if i >= count {
+				errs <- breakOff(stream)
+				return
+			}
+			_, err := pump(stream, payload(int64(i), size), 32<<10)
+			errs <- err
+		}(i, stream)
+	}
+	// What takes longer than all of the streams stays below the rate that a server takes for a flood.
+	pings, pause := 0, time.NewTicker(100*time.Millisecond)
+	defer pause.Stop()
+	for left := len(streams); left > 0; {
+		select {
+		case err := <-errs:
+			if err != nil {
+				return nil, err
+			}
+			left--
+		case <-pause.C:
+			if _, err := session.Ping(); err != nil {
+				return nil, err
+			}
+			pings++
+		}
+	}
+	if pings == 0 {
+		return nil, errors.New("no PING was sent while bytes were moved")
+	}
+	return result{"streams": count, "bytes": count * size, "reset": resets, "pings": pings}, nil
+}
+
+// Resets a stream while its bytes come back.
+func breakOff(stream *spdystream.Stream) error {
+	go io.Copy(io.Discard, stream)
+	for i := 0; i < 4; i++ {
+		if _, err := stream.Write(payload(int64(i), 16<<10)); err != nil {
+			return err
+		}
+	}
+	return stream.Reset()
 }
 
 // The other direction stays open after our FIN, and after an empty stream.
