@@ -22,6 +22,7 @@ mod client;
 mod curl;
 mod go_client;
 mod go_server;
+mod go_unread;
 mod haproxy;
 mod kubectl;
 mod mirror;

@@ -16,6 +16,9 @@
 // the header `reject: 1` gets RST_STREAM(REFUSED_STREAM) and no reply. One with `goaway: 1` is
 // replied to and mirrored like any other; when it ends, the server sends GOAWAY.
 //
+// For `unreadreset` and `unreadpause` it has to be a server of port-forward instead: port 7 sends each byte back, and
+// port 9 reads nothing; for `unreadpause` it reads all after all, once everything has stood still for two seconds or more.
+//
 // Quirks of this peer:
 //   - It sends no SETTINGS and no WINDOW_UPDATE and ignores both: flow control has to be off.
 //   - Each Write is one DATA frame, whatever its size; `bulk` writes 64 KiB and 1 MiB.
@@ -76,6 +79,8 @@ var scenarios = map[string]scenario{
 	"goawayopen":   {limit, goAwayOpen},
 	"servergoaway": {limit, serverGoAway},
 	"storm":        {bulkLimit, storm},
+	"unreadreset":  {bulkLimit, unreadReset},
+	"unreadpause":  {bulkLimit, unreadPause},
 }
 
 func main() {
@@ -541,4 +546,209 @@ func serverGoAway(session *spdystream.Connection) (result, error) {
 	case <-time.After(replyWait):
 		return nil, errors.New("no GOAWAY and no end of the connection")
 	}
+}
+
+// ---- a forwarded connection that the server's side does not read
+
+const (
+	echoPort, stuckPort = "7", "9"
+	others              = 24
+	// More than any buffer on the way takes, the kernel's included.
+	floodBytes = 48 << 20
+)
+
+// A connection as kubectl forwards it: an error stream, which is ended at once, and a data stream.
+func forward(session *spdystream.Connection, port string, request int) (*spdystream.Stream, error) {
+	headers := func(kind string) http.Header {
+		return http.Header{"Streamtype": {kind}, "Port": {port}, "Requestid": {fmt.Sprint(request)}}
+	}
+	failure, err := open(session, headers("error"))
+	if err != nil {
+		return nil, err
+	}
+	if err := failure.Close(); err != nil {
+		return nil, err
+	}
+	// Its text, or its end: unread it would stop this peer.
+	go io.Copy(io.Discard, failure)
+	return open(session, headers("data"))
+}
+
+// The pattern of pattern.rs, from an offset on.
+func pattern(offset, size int) []byte {
+	bytes := make([]byte, size)
+	for i := range bytes {
+		at := (offset + i) % (1 << 16)
+		bytes[i] = byte(at*31 + at>>8)
+	}
+	return bytes
+}
+
+// A byte there and back on each of some connections, which stay open.
+func roundTrips(streams []*spdystream.Stream, value byte) error {
+	for _, stream := range streams {
+		if _, err := stream.Write([]byte{value}); err != nil {
+			return err
+		}
+		back := make([]byte, 1)
+		if _, err := io.ReadFull(stream, back); err != nil || back[0] != value {
+			return fmt.Errorf("%s: sent %d, got %d back, %v", stream, value, back[0], err)
+		}
+	}
+	return nil
+}
+
+// Everything that shares the session with the one that is stuck.
+type neighbours struct {
+	session *spdystream.Connection
+	streams []*spdystream.Stream
+}
+
+func meet(session *spdystream.Connection) (*neighbours, error) {
+	all := &neighbours{session: session}
+	for i := 0; i < others; i++ {
+		stream, err := forward(session, echoPort, i)
+		if err != nil {
+			return nil, err
+		}
+		all.streams = append(all.streams, stream)
+	}
+	return all, roundTrips(all.streams, 1)
+}
+
+// A round trip on each, then a PING; how long it took.
+func (all *neighbours) ask(value byte) (time.Duration, error) {
+	begin := time.Now()
+	if err := roundTrips(all.streams, value); err != nil {
+		return 0, err
+	}
+	_, err := all.session.Ping()
+	return time.Since(begin), err
+}
+
+// Ends each, and waits for the server's end.
+func (all *neighbours) leave() error {
+	for _, stream := range all.streams {
+		if err := mirror(stream, []byte("last")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Writes to a stream until all is written, or until the stream has ended.
+func flood(stream *spdystream.Stream, ended chan struct{}) int {
+	for sent := 0; ; sent += 32 << 10 {
+		select {
+		case <-ended:
+			return sent
+		default:
+		}
+		if sent == floodBytes {
+			return sent
+		}
+		if _, err := stream.Write(pattern(sent, 32<<10)); err != nil {
+			return sent
+		}
+	}
+}
+
+// The server gives the stuck connection up after its grace time; all others go on then, and new ones come.
+func unreadReset(session *spdystream.Connection) (result, error) {
+	all, err := meet(session)
+	if err != nil {
+		return nil, err
+	}
+	stuck, err := forward(session, stuckPort, others)
+	if err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		// The target says nothing: this is the end of the stream.
+		io.Copy(io.Discard, stuck)
+		close(ended)
+	}()
+	begin := time.Now()
+	flooded := make(chan int, 1)
+	go func() { flooded <- flood(stuck, ended) }()
+	// They are asked all the time, while it stands still as well.
+	asked := 0
+	for over := false; !over; asked++ {
+		if _, err := all.ask(byte(asked)); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ended:
+			over = true
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	took := time.Since(begin)
+	sent := <-flooded
+	if sent == floodBytes {
+		return nil, errors.New("all was taken of what nobody reads")
+	}
+	after, err := all.ask(9)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := forward(session, echoPort, others+1)
+	if err != nil {
+		return nil, fmt.Errorf("a new connection: %w", err)
+	}
+	if err := mirror(fresh, []byte("fresh")); err != nil {
+		return nil, err
+	}
+	fields := result{"sent": sent, "asked": asked, "reset_ms": took.Milliseconds(), "after_ms": after.Milliseconds()}
+	return fields, all.leave()
+}
+
+// All stops with the stuck connection, PINGs too, and goes on when its reader comes back: nothing is lost.
+func unreadPause(session *spdystream.Connection) (result, error) {
+	all, err := meet(session)
+	if err != nil {
+		return nil, err
+	}
+	stuck, err := forward(session, stuckPort, others)
+	if err != nil {
+		return nil, err
+	}
+	flooded := make(chan int, 1)
+	go func() { flooded <- flood(stuck, make(chan struct{})) }()
+	// The first that gets no answer within a second has met the pause.
+	answers := make(chan error, 1)
+	ask := func(value byte) {
+		_, err := all.ask(value)
+		answers <- err
+	}
+	asked, paused := 0, false
+	for !paused {
+		asked++
+		go ask(byte(asked))
+		select {
+		case err := <-answers:
+			if err != nil {
+				return nil, err
+			}
+			if asked > 100 {
+				return nil, errors.New("nothing stops for a connection that nobody reads")
+			}
+			time.Sleep(50 * time.Millisecond)
+		case <-time.After(time.Second):
+			paused = true
+		}
+	}
+	begin := time.Now()
+	if err := <-answers; err != nil {
+		return nil, err
+	}
+	took := time.Since(begin)
+	if sent := <-flooded; sent != floodBytes {
+		return nil, fmt.Errorf("%d bytes were sent of %d", sent, floodBytes)
+	}
+	if err := mirror(stuck, nil); err != nil {
+		return nil, err
+	}
+	return result{"sent": floodBytes, "paused_ms": 1000 + took.Milliseconds()}, all.leave()
 }
