@@ -27,6 +27,7 @@ mod halves;
 mod honest;
 mod line;
 mod mixed;
+mod page;
 mod slow;
 mod spdystream;
 mod streams;

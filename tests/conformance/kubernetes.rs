@@ -144,6 +144,8 @@ rows! {
     "K-30" "" Both "Where nobody reads, reading stops at a limit, and with it the whole session.";
         held [
             "kube session::memory_is_bounded_where_nobody_reads_and_all_waits_with_it",
+            "kube unread::all_connections_wait_for_a_target_that_does_not_read_and_nothing_is_lost_when_it_does",
+            "kube unread::a_connection_whose_target_does_not_read_is_reset_after_its_grace_time_and_all_others_go_on",
             "session_pair spdystream::what_nobody_reads_stops_the_transport_at_the_limit",
         ];
     "K-31" "" Both "Windows as in the draft are one option away.";

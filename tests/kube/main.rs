@@ -9,6 +9,8 @@
     reason = "a failing test panics"
 )]
 
+#[path = "../attacks/bound.rs"]
+mod bound;
 #[path = "../http_support/mod.rs"]
 mod http_support;
 #[path = "../support/mod.rs"]
@@ -26,6 +28,7 @@ mod port_server;
 mod session;
 mod stuck;
 mod tokens;
+mod unread;
 mod upgrade;
 
 use std::time::Duration;
