@@ -18,6 +18,10 @@ use crate::frame::{Data, Frame, HeaderFrame, ResetStatus, StreamId, SynStream};
 /// at least 64 KiB / 6 (their read queue has six places).
 const MAX_DATA: usize = 16 * 1024;
 
+/// The same towards a peer without windows: what Kubernetes' programs write at once. spdystream reads the head of a frame
+/// in two reads and its payload in a third and hands each frame from goroutine to goroutine, so that it pays per frame.
+const MAX_DATA_NO_WINDOWS: usize = 32 * 1024;
+
 impl Session {
     /// The next frame to send, in the order in which it has to be encoded; `None` when there is nothing to send
     /// now.
@@ -134,19 +138,21 @@ impl Session {
         let id = stream.id?;
         let ready = stream.bytes_before_mark();
         let (frame, fin) = if ready > 0 {
-            let mut n = ready.min(MAX_DATA);
-            if obeys_windows {
-                n = n
+            let n = if obeys_windows {
+                ready
+                    .min(MAX_DATA)
                     .min(stream.send.window.available())
-                    .min(self.send_window.available());
-            }
+                    .min(self.send_window.available())
+            } else {
+                ready.min(MAX_DATA_NO_WINDOWS)
+            };
             if n == 0 {
                 return None;
             }
             let before = beyond_guaranteed(stream.send.queue.len());
             let payload = stream.send.queue.pop(n);
             self.pool_used -= before - beyond_guaranteed(stream.send.queue.len());
-            // At most MAX_DATA.
+            // At most MAX_DATA or MAX_DATA_NO_WINDOWS.
             let len = u32::try_from(payload.len()).unwrap_or(0);
             stream.send.sent += u64::from(len);
             if obeys_windows {

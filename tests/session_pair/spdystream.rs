@@ -96,6 +96,29 @@ fn windows_neither_hold_back_what_is_sent_nor_come_back_for_what_is_read() {
 }
 
 #[test]
+fn frames_are_as_large_as_what_kubernetes_writes_and_half_of_that_where_windows_count() {
+    for (flow_control, largest) in [(FlowControl::Off, 32 << 10), (FlowControl::Spec, 16 << 10)] {
+        let config = Config::spdystream_server().flow_control(flow_control);
+        let mut peer = Solo::started(Role::Server, config);
+        let key = peer.accepted(1, false);
+        peer.session.reply(key, response(), false).unwrap();
+        peer.sent();
+        peer.write(key, (32 << 10) + 1);
+        let lengths: Vec<_> = peer
+            .sent_frames()
+            .iter()
+            .map(|frame| match frame {
+                Frame::Data(data) => data.payload.len(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(lengths.iter().all(|n| *n <= largest), "{lengths:?}");
+        assert_eq!(lengths[0], largest);
+        assert_eq!(lengths.iter().sum::<usize>(), (32 << 10) + 1);
+    }
+}
+
+#[test]
 fn what_nobody_reads_stops_the_transport_at_the_limit() {
     let config = Config::spdystream_server().unread_stream_limit(100_000);
     let mut peer = Solo::started(Role::Server, config);
@@ -465,8 +488,7 @@ fn goaway_is_the_last_frame_behind_all_that_was_queued() {
     let expected = [
         "SYN_REPLY 1",
         "SYN_REPLY 3",
-        "DATA 1 16384",
-        "DATA 1 16384",
+        "DATA 1 32768",
         "DATA 1 7232 FIN",
     ];
     assert_eq!(sent, expected);
