@@ -198,7 +198,8 @@ async fn run() -> Result<ExitCode, BoxError> {
     drop(tokio::time::timeout(Duration::from_secs(1), connection).await);
     match exit {
         Some(Exit::Code(code)) => Ok(ExitCode::from(code)),
-        Some(Exit::Failed(why)) => Err(why.into()),
+        // Displayed, because the words are the server's: nothing in them is to take the terminal apart.
+        Some(failed) => Err(failed.to_string().into()),
         // As a shell tells that a process was ended by SIGINT.
         None => Ok(ExitCode::from(130)),
     }
