@@ -1,7 +1,7 @@
 //! `exec` and `attach`.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use spdy::kube::remote_command::{
     self, Exit, Server, ServerStreams, Streams, TerminalSize, Version,
 };
 use spdy::kube::{self, PendingUpgrade};
-use spdy::stream::Session;
+use spdy::server::Watcher;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::ending::Ending;
 use crate::process::{Process, start};
 use crate::{BoxError, Pod, api, copy};
 
@@ -83,10 +84,11 @@ fn upgrade(
         Err(refusal) => return refusal.response(),
     };
     let response = upgrade.response::<Body>();
-    let pod = Arc::clone(pod);
+    // From here on a shutdown waits for it.
+    let (watcher, ending) = (pod.graceful.watcher(), pod.ending.clone());
     tokio::spawn(async move {
         let what = argv.join(" ");
-        match serve(upgrade, &pod, streams, &argv).await {
+        match serve(upgrade, watcher, ending, streams, &argv).await {
             Ok(exit) => eprintln!("kube_server: {what:?}: {exit:?}"),
             Err(error) => eprintln!("kube_server: {what:?}: {error}"),
         }
@@ -96,14 +98,15 @@ fn upgrade(
 
 async fn serve(
     upgrade: PendingUpgrade,
-    pod: &Pod,
+    watcher: Watcher,
+    ending: Ending,
     streams: Streams,
     argv: &[String],
 ) -> Result<Exit, BoxError> {
     let version = Version::negotiated(Some(upgrade.protocol()))?;
     let config = Config::spdystream_server().silence_timeout(SILENCE);
     let (session, connection) = upgrade.session(config).await?;
-    tokio::spawn(pod.graceful.watch(connection));
+    tokio::spawn(watcher.watch(connection));
     let mut set = Server::new(version, streams).accept(&session).await?;
 
     let size = first_size(&mut set).await;
@@ -131,12 +134,17 @@ async fn serve(
             outputs.spawn(copy::output(from, to, end.clone()));
         }
     }
-    let Some(status) = until_end(process, &session, &ended, &mut outputs).await? else {
-        return Err("the client has gone; the command was killed".into());
+    let exit = tokio::select! {
+        exit = exit_of(process, &ended, &mut outputs) => exit?,
+        () = session.closed() => return Err("the client has gone; its command was killed".into()),
+        // A client takes a connection that ends without an outcome for a success.
+        () = ending.commands() => {
+            outputs.shutdown().await;
+            Exit::Failed("the server is shutting down; the command was killed".to_owned())
+        }
     };
     // A command that has ended reads no more, whoever else has its input open.
     inputs.shutdown().await;
-    let exit = Exit::Code(code(status));
     set.exit.finish(exit.clone()).await?;
     Ok(exit)
 }
@@ -154,31 +162,20 @@ async fn first_size(set: &mut ServerStreams) -> TerminalSize {
         .unwrap_or_default()
 }
 
-/// Waits for the command and for what it has written; `None` if the client has gone before. Nothing of it is left then.
-async fn until_end(
-    mut process: Process,
-    session: &Session,
+/// Waits for the command and for what it has written. Dropping the future kills it.
+async fn exit_of(
+    process: Process,
     ended: &watch::Sender<bool>,
-    outputs: &mut JoinSet<std::io::Result<()>>,
-) -> std::io::Result<Option<ExitStatus>> {
-    let status = tokio::select! {
-        status = process.ended() => status?,
-        () = session.closed() => {
-            process.kill();
-            process.ended().await?;
-            return Ok(None);
-        }
-    };
+    outputs: &mut JoinSet<io::Result<()>>,
+) -> io::Result<Exit> {
+    process.exited().await?;
     ended.send_replace(true);
-    // Each ends by itself, and so does a client that takes nothing: by the time-outs of the session.
+    // Each comes to its end, but as slowly as the client takes it: a user may look at the last page.
     while outputs.join_next().await.is_some() {}
-    Ok(Some(status))
-}
-
-/// The code as a shell would have it.
-fn code(status: ExitStatus) -> u8 {
+    let status = process.end().await?;
+    // As a shell has it.
     let code = status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    u8::try_from(code).unwrap_or(u8::MAX)
+    Ok(Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)))
 }

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use spdy::kube;
 use spdy::kube::port_forward::{self, Server, WEBSOCKET_PROTOCOL};
+use spdy::server::Watcher;
 use spdy::stream::{Connection, Session};
 use spdy::ws::Tunnel;
 use spdy::{Config, Overflow};
@@ -46,9 +47,11 @@ pub(crate) async fn by_upgrade(
     };
     let response = upgrade.response::<Body>();
     eprintln!("kube_server: port-forward over SPDY");
+    // From here on a shutdown waits for it.
+    let watcher = pod.graceful.watcher();
     tokio::spawn(async move {
         match upgrade.session(config()).await {
-            Ok((session, connection)) => serve(&pod, session, connection).await,
+            Ok((session, connection)) => serve(watcher, session, connection).await,
             Err(error) => eprintln!("kube_server: port-forward: {error}"),
         }
     });
@@ -70,12 +73,13 @@ pub(crate) async fn by_websocket(
         return api::refuse(StatusCode::BAD_REQUEST, "BadRequest", &what);
     }
     eprintln!("kube_server: port-forward over WebSocket");
+    let watcher = pod.graceful.watcher();
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(async move |socket| {
             let (session, connection) = Session::server(Tunnel::new(socket), config());
-            serve(&pod, session, connection).await;
+            serve(watcher, session, connection).await;
         })
 }
 
@@ -85,11 +89,11 @@ fn config() -> Config {
         .overflow(Overflow::Reset { after: STUCK })
 }
 
-async fn serve<T>(pod: &Pod, session: Session, connection: Connection<T>)
+async fn serve<T>(watcher: Watcher, session: Session, connection: Connection<T>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    tokio::spawn(pod.graceful.watch(connection));
+    tokio::spawn(watcher.watch(connection));
     if let Err(error) = forward_all(Server::new(session)).await {
         eprintln!("kube_server: port-forward: {error}");
     }

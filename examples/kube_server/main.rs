@@ -13,11 +13,13 @@
 //! `cat` without one, where a runtime would join a process that is there.
 //!
 //! **Whoever reaches the port runs commands as you.** It binds loopback addresses only, unless told otherwise, and refuses
-//! what a browser sends on behalf of a page. Ctrl-C and SIGTERM drain it, for 10 s at most.
+//! what a browser sends on behalf of a page. Ctrl-C and SIGTERM drain it: after 8 s commands are killed, after 10 s it ends in any
+//! case, and at once with the second of these signals.
 
 mod api;
 mod command;
 mod copy;
+mod ending;
 mod forward;
 mod process;
 
@@ -25,13 +27,13 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
 use spdy::server::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+
+use crate::ending::Ending;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -44,6 +46,7 @@ struct Pod {
     /// What `attach` starts.
     command: Vec<String>,
     graceful: GracefulShutdown,
+    ending: Ending,
 }
 
 struct Arguments {
@@ -120,37 +123,29 @@ fn app(pod: Arc<Pod>) -> Router {
         .with_state(pod)
 }
 
-/// Until the process is told to end.
-async fn told_to_end() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
 async fn run() -> Result<(), BoxError> {
     let arguments = arguments()?;
     let listener = listen(&arguments).await?;
-    println!("listening on http://{}", listener.local_addr()?);
     let graceful = GracefulShutdown::new();
+    let ending = Ending::on_signals(graceful.clone())?;
+    println!("listening on http://{}", listener.local_addr()?);
     let pod = Arc::new(Pod {
         name: arguments.pod,
         command: arguments.command,
         graceful: graceful.clone(),
+        ending: ending.clone(),
     });
-    let begin = graceful.clone();
-    axum::serve(listener, app(pod))
-        .with_graceful_shutdown(async move {
-            told_to_end().await;
-            begin.start();
-        })
-        .await?;
-    // What was upgraded is not axum's any more. Commands that go on are ended with their sessions.
-    graceful.shutdown_within(Duration::from_secs(10)).await?;
-    Ok(())
+    let serving = axum::serve(listener, app(pod)).with_graceful_shutdown(ending.clone().draining());
+    let all = async {
+        serving.await?;
+        // What was upgraded is not axum's any more.
+        graceful.shutdown().await;
+        Ok(())
+    };
+    tokio::select! {
+        result = all => result,
+        () = ending.now() => Err("told to end, and cut off what had not ended by itself".into()),
+    }
 }
 
 #[tokio::main]

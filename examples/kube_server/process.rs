@@ -1,14 +1,21 @@
-//! Commands as processes of this machine, with pipes or a terminal, that leave nothing behind.
+//! Commands as processes of this machine, with pipes or a terminal.
+//!
+//! What a command has started ends with it, as far as it has stayed in the command's process group, or on its terminal. A
+//! runtime ends the cgroup of a container, which nothing gets out of. A server that is killed ends nothing.
 
 use std::io;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use pty_process::{Pts, Pty, Size};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use spdy::kube::remote_command::{Streams, TerminalSize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) type Input = Pin<Box<dyn AsyncWrite + Send>>;
 pub(crate) type Output = Pin<Box<dyn AsyncRead + Send>>;
@@ -19,7 +26,10 @@ pub(crate) const END_OF_INPUT: u8 = 4;
 /// A command that runs. Dropping it kills it, and what it has started.
 pub(crate) struct Process {
     child: Child,
-    group: Option<Pid>,
+    /// The leader of its process group, and on a terminal of its session, as long as there is something to kill. It is not
+    /// reaped before: nobody else gets the number meanwhile.
+    leader: Option<Pid>,
+    on_terminal: bool,
 }
 
 /// What the command reads and writes.
@@ -52,9 +62,12 @@ pub(crate) fn start(
     streams: Streams,
     size: TerminalSize,
 ) -> io::Result<(Process, Pipes)> {
+    // A terminal is open for a moment before it is marked as none to be inherited.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let [program, arguments @ ..] = argv else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no command"));
     };
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if streams.tty {
         in_terminal(program, arguments, streams, size)
     } else {
@@ -81,7 +94,7 @@ fn in_pipes(program: &str, arguments: &[String], streams: Streams) -> io::Result
         stderr: child.stderr.take().map(|pipe| Box::pin(pipe) as Output),
         terminal: None,
     };
-    Ok((Process::new(child), pipes))
+    Ok((Process::new(child, false), pipes))
 }
 
 fn in_terminal(
@@ -114,30 +127,78 @@ fn in_terminal(
         stderr: None,
         terminal: Some(terminal),
     };
-    Ok((Process::new(child), pipes))
+    Ok((Process::new(child, true), pipes))
 }
 
 impl Process {
-    fn new(child: Child) -> Self {
+    fn new(child: Child, on_terminal: bool) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Self {
             child,
-            group: id.and_then(Pid::from_raw),
+            leader: id.and_then(Pid::from_raw),
+            on_terminal,
         }
     }
 
-    /// Waits for the command's own end; what it has started may go on.
-    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    /// Waits until the command itself has ended, and leaves it to be reaped; what it has started may go on.
+    pub(crate) async fn exited(&self) -> io::Result<()> {
+        let Some(leader) = self.leader else {
+            return Ok(());
+        };
+        // From before the first look, or its end could be missed.
+        let mut any_child = signal(SignalKind::child())?;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while waitid(WaitId::Pid(leader), look)?.is_none() {
+            any_child.recv().await;
+        }
+        Ok(())
+    }
+
+    /// Kills what is left of the command and of what it has started, and reaps it.
+    pub(crate) async fn end(mut self) -> io::Result<ExitStatus> {
+        self.kill();
         self.child.wait().await
     }
 
-    /// Ends what the command has started, as far as it has not left its process group; a runtime ends the cgroup.
-    pub(crate) fn kill(&mut self) {
-        if let Some(group) = self.group.take() {
-            // There may be nobody left.
-            let _ = kill_process_group(group, Signal::KILL);
+    fn kill(&mut self) {
+        let Some(leader) = self.leader.take() else {
+            return;
+        };
+        // There may be nobody left.
+        let _ = kill_process_group(leader, Signal::KILL);
+        if self.on_terminal {
+            // A shell gives each of its jobs a group. While some are killed, others may start more.
+            for _ in 0..10 {
+                let members = members_of_session(leader);
+                if members.is_empty() {
+                    break;
+                }
+                for process in members {
+                    let _ = kill_process(process, Signal::KILL);
+                }
+            }
         }
     }
+}
+
+/// The processes of a session that run; none where there is no /proc.
+fn members_of_session(leader: Pid) -> Vec<Pid> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let member = |name: std::ffi::OsString| {
+        let id: i32 = name.to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // Behind the name, which may have anything in it: the state, the parent, the group, the session.
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let session: i32 = fields.nth(2)?.parse().ok()?;
+        (!ended && session == leader.as_raw_nonzero().get())
+            .then(|| Pid::from_raw(id))
+            .flatten()
+    };
+    let names = processes.flatten().map(|entry| entry.file_name());
+    names.filter_map(member).collect()
 }
 
 impl Drop for Process {

@@ -162,6 +162,11 @@ impl Process {
 
     /// Waits for its end, whatever it is.
     pub(crate) async fn ended(mut self) -> Ended {
+        self.end().await
+    }
+
+    /// The same, of one that others have part in.
+    pub(crate) async fn end(&mut self) -> Ended {
         let name = format!("the end of {}", self.name);
         let status = wait(&name, self.child.wait()).await;
         Ended {

@@ -20,7 +20,10 @@ async fn the_exit_code_is_that_of_the_command() {
         &[&server, "p", "--", "fail", "no such container"],
     )
     .await;
-    assert_eq!(said, "kube_exec: the command has failed: no such container\n");
+    assert_eq!(
+        said,
+        "kube_exec: the command has failed: no such container\n"
+    );
 }
 
 #[tokio::test]

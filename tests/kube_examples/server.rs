@@ -39,7 +39,7 @@ async fn a_command_runs_between_the_two() {
             3,
         ),
         (&["-i", "--attach", &url, "p"], "SOME INPUT", "", 4),
-        // The end of what is typed is that of the terminal's input, which echoes it.
+        // The end of what is typed is that of the terminal's input, also in the middle of a line.
         (
             &["-i", "-t", &url, "p", "--", "sh", "-c", "stty size; cat"],
             "30 100\r\nsome input",
@@ -50,10 +50,6 @@ async fn a_command_runs_between_the_two() {
         let mut program = Running::start("kube_exec", arguments, Stdio::piped());
         let mut stdin = program.0.stdin.take().unwrap();
         stdin.write_all(b"some input").await.unwrap();
-        if arguments.contains(&"-t") {
-            // In the middle of a line the first one only hands over what there is.
-            stdin.write_all(&[4]).await.unwrap();
-        }
         drop(stdin);
         let (stdout, code, stderr) = outcome(program.end().await);
         assert_eq!(code, Some(exit), "{arguments:?}: {stdout:?} {stderr}");
@@ -113,24 +109,106 @@ async fn what_a_page_asks_for_is_refused() {
     ends_at_once(server).await;
 }
 
-/// The command is given 10 s to end.
-#[tokio::test]
-async fn a_server_that_is_told_to_end_ends_its_commands() {
-    let (server, url) = serve(&[]).await;
-    let script = "echo $$; trap '' HUP TERM; sleep 1000";
-    let arguments = [&url, "p", "--", "sh", "-c", script];
-    let mut client = Running::start("kube_exec", &arguments, Stdio::null());
+/// Starts a command that prints the id of a process of its own, and waits for that.
+async fn running(arguments: &[&str]) -> (Running, PathBuf) {
+    let mut client = Running::start("kube_exec", arguments, Stdio::null());
     let mut lines = client.lines();
-    let id = within("the id of the command", lines.next_line()).await;
-    let id: u32 = id.unwrap().unwrap().parse().unwrap();
+    let id = within("the id of a process", lines.next_line()).await;
+    let id: u32 = id.unwrap().unwrap().trim().parse().unwrap();
     let process = PathBuf::from(format!("/proc/{id}"));
     assert!(process.exists());
+    (client, process)
+}
+
+async fn gone(process: PathBuf) {
+    let gone = async {
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within("the end of the process", gone).await;
+}
+
+/// The client is told, because it would take an end without an outcome for a success.
+#[tokio::test]
+async fn a_server_that_is_told_to_end_ends_its_commands_and_tells_their_clients() {
+    let (server, url) = serve(&[]).await;
+    let script = "echo $$; trap '' HUP TERM; sleep 1000";
+    let (client, process) = running(&[&url, "p", "--", "sh", "-c", script]).await;
+    server.signal("-TERM");
+    let (_, code, said) = outcome(client.end().await);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the server is shutting down"), "{said}");
+    gone(process).await;
+    let (_, code, said) = outcome(server.end().await);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_server_at_once() {
+    let (server, url) = serve(&[]).await;
+    let script = "echo $$; sleep 1000";
+    let (_client, process) = running(&[&url, "p", "--", "sh", "-c", script]).await;
+    let began = Instant::now();
+    server.signal("-INT");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.signal("-INT");
+    let (_, code, said) = outcome(server.end().await);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("cut off what had not ended"), "{said}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    gone(process).await;
+}
+
+/// A request that is never complete is waited for with everything else.
+#[tokio::test]
+async fn half_a_request_does_not_keep_the_server() {
+    let (server, url) = serve(&[]).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let mut io = TcpStream::connect(address).await.unwrap();
+    io.write_all(b"GET /api HT").await.unwrap();
+    // It has been accepted.
+    let (_, code, said) = run("kube_exec", &[&url, "p", "--", "true"]).await;
+    assert_eq!(code, Some(0), "{said}");
     server.signal("-TERM");
     let (_, code, said) = outcome(server.end().await);
     assert_eq!(code, Some(1), "{said}");
-    assert!(!process.exists(), "the command is left");
-    let (_, code, said) = outcome(client.end().await);
-    assert_eq!(code, Some(1), "{said}");
+}
+
+/// A shell with job control gives each job a process group.
+#[tokio::test]
+async fn the_jobs_of_a_terminal_end_with_it() {
+    let (server, url) = serve(&[]).await;
+    let script = "trap '' HUP; sleep 1000 & echo $!; sleep 1000";
+    let arguments = ["-t", &url, "p", "--", "sh", "-m", "-c", script];
+    let (client, job) = running(&arguments).await;
+    client.signal("-KILL");
+    gone(job).await;
+    ends_at_once(server).await;
+}
+
+/// It has left the command's process group, and has its output still.
+#[tokio::test]
+async fn what_has_escaped_does_not_keep_the_exit_code_back() {
+    let (server, url) = serve(&[]).await;
+    for writes in ["echo x; sleep 0.1", "echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxx"] {
+        let script = format!("setsid sh -c 'while :; do {writes}; done' & sleep 0.2; exit 5");
+        let mut program = Running::start(
+            "kube_exec",
+            &[&url, "p", "--", "sh", "-c", &script],
+            Stdio::null(),
+        );
+        let mut stdout = program.0.stdout.take().unwrap();
+        let drain = tokio::spawn(async move {
+            let mut buffer = Vec::new();
+            stdout.read_to_end(&mut buffer).await.unwrap();
+        });
+        let (_, code, said) = outcome(program.end().await);
+        assert_eq!(code, Some(5), "{said}");
+        drain.await.unwrap();
+    }
+    ends_at_once(server).await;
 }
 
 #[tokio::test]

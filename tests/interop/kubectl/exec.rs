@@ -23,6 +23,7 @@ each_kubectl! {
     a_kubectl_that_is_killed_takes_its_command_along
     a_kubectl_that_is_interrupted_takes_its_command_along
     a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_along
+    a_command_that_the_server_ends_is_no_success
     twenty_commands_at_once
 }
 
@@ -166,11 +167,14 @@ async fn attach_gives_input_and_output(kubectl: Kubectl) {
 async fn what_a_command_has_started_does_not_outlive_it(kubectl: Kubectl) {
     let server = KubeServer::start(&[]).await;
     let began = Instant::now();
-    let script = "sleep 1000 & echo started";
+    let script = "sleep 1000 & echo $!";
     let ended = server.run(kubectl, &run(&["sh", "-c", script])).await;
-    assert_eq!(ended.stdout, b"started\n");
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(began.elapsed() < Duration::from_secs(10));
+    let id = String::from_utf8(ended.stdout).unwrap();
+    let process = format!("/proc/{}", id.trim());
+    let gone = until(async || !std::path::Path::new(&process).exists());
+    wait("the end of what was started", gone).await;
     server.leaves_nothing().await;
 }
 
@@ -214,6 +218,20 @@ async fn a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_a
 ) {
     let command = ["sh", "-c", "sleep 1; echo here; sleep 1000"];
     ended_early(kubectl, &exec(&command), "KILL").await;
+}
+
+/// A connection that ends without an outcome would be one.
+async fn a_command_that_the_server_ends_is_no_success(kubectl: Kubectl) {
+    let server = KubeServer::start(&[]).await;
+    let command = server.kubectl(kubectl, &run(&["sh", "-c", "echo here; sleep 1000"]));
+    let process = Process::start("kubectl", command);
+    wait("the command", until(async || !process.stdout().is_empty())).await;
+    server.told_to_end().await;
+    let ended = process.ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = ended.stderr.contains("the server is shutting down");
+    assert!(told, "{}", ended.stderr);
+    server.ended().await;
 }
 
 async fn twenty_commands_at_once(kubectl: Kubectl) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
 use super::Kubectl;
@@ -26,18 +27,18 @@ struct Owned {
     files: usize,
 }
 
-fn owned(pid: u32) -> Owned {
+/// `None` once it has ended.
+fn owned(pid: u32) -> Option<Owned> {
     let mut children = BTreeSet::new();
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("look at its threads");
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     for task in tasks.flatten() {
         // A thread may end meanwhile.
         let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
         let ids = listed.split_whitespace();
         children.extend(ids.map(|id| id.parse::<u32>().expect("the id of a process")));
     }
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    let files = files.expect("look at its files").count();
-    Owned { children, files }
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
+    Some(Owned { children, files })
 }
 
 impl KubeServer {
@@ -54,8 +55,8 @@ impl KubeServer {
         };
         wait("the server to start", until(async || said().is_some())).await;
         let address = said().expect("it was there");
-        let this = Self {
-            at_start: owned(process.id()),
+        let mut this = Self {
+            at_start: owned(process.id()).expect("it runs"),
             process,
             address,
             home: Folder::new(),
@@ -64,8 +65,12 @@ impl KubeServer {
         let warm = Kubectl::Debian.command(this.home(), address);
         run("kubectl", this.with(warm, &["exec", "p", "--", "true"])).await;
         this.settled().await;
-        let at_start = owned(this.process.id());
-        Self { at_start, ..this }
+        this.at_start = this.owned();
+        this
+    }
+
+    fn owned(&self) -> Owned {
+        owned(self.process.id()).expect("the server has ended")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,7 +100,7 @@ impl KubeServer {
 
     /// The commands that run.
     pub(crate) fn commands(&self) -> usize {
-        let now = owned(self.process.id()).children;
+        let now = self.owned().children;
         now.difference(&self.at_start.children).count()
     }
 
@@ -104,25 +109,22 @@ impl KubeServer {
         self.process.stderr()
     }
 
-    /// Waits until no more than `most` commands run.
+    /// Waits until no command runs.
     async fn settled(&self) {
-        let id = self.process.id();
-        let children = &self.at_start.children;
-        let settled = until(async || owned(id).children == *children);
+        let settled = until(async || self.commands() == 0);
         wait("the commands to end", settled).await;
     }
 
     /// Nothing is left of any client: no process, no socket, no pipe, no terminal; and a server that is told to end has
     /// nothing to wait for.
     pub(crate) async fn leaves_nothing(self) {
-        let id = self.process.id();
-        let mut now = owned(id);
+        let mut now = self.owned();
         for _ in 0..1000 {
             if now.children == self.at_start.children && now.files <= self.at_start.files {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            now = owned(id);
+            now = self.owned();
         }
         assert_eq!(now.children, self.at_start.children, "commands are left");
         assert!(
@@ -130,12 +132,34 @@ impl KubeServer {
             "files are left: {now:?}, at first {:?}",
             self.at_start
         );
-        self.process.signal("TERM").await;
+        self.told_to_end().await;
         let began = std::time::Instant::now();
-        let ended = self.process.ended().await;
+        self.ended().await;
         // Those that are left are waited for longer.
         let took = began.elapsed();
         assert!(took.as_secs() < 5, "it drained for {took:?}");
+    }
+
+    pub(crate) async fn told_to_end(&self) {
+        self.process.signal("TERM").await;
+    }
+
+    /// Waits for its end, which has to be a good one.
+    pub(crate) async fn ended(mut self) {
+        let ended = self.process.end().await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+}
+
+/// Commands have groups of their own, which a server that is killed leaves behind.
+impl Drop for KubeServer {
+    fn drop(&mut self) {
+        if let Some(now) = owned(self.process.id()) {
+            for command in now.children.difference(&self.at_start.children) {
+                let group = i32::try_from(*command).ok().and_then(Pid::from_raw);
+                // It may be gone by now.
+                let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+            }
+        }
     }
 }
