@@ -48,6 +48,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/docker/spdystream"
@@ -219,11 +220,16 @@ func connectAndRun(port string, chosen scenario) (result, error) {
 	}
 	// GOAWAY, then the end of TCP; both sides have finished all streams.
 	session.SetCloseTimeout(2 * time.Second)
-	// EOF: the peer's GOAWAY has already ended the connection.
-	if err := session.CloseWait(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if err := session.CloseWait(); err != nil && !endedBefore(err) {
 		return fields, fmt.Errorf("close: %w", err)
 	}
 	return fields, nil
+}
+
+// Whether the peer's GOAWAY has already ended the connection: noticed by reading, or in the middle of our own.
+func endedBefore(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func open(session *spdystream.Connection, headers http.Header) (*spdystream.Stream, error) {
