@@ -39,6 +39,23 @@ const STATUSES: [&str; 10] = [
     "200", "204", "304", "404", "100", "101", "103", "500 Text", "99", "x",
 ];
 
+/// What Kubernetes' streams are for, where they lead, and what is said on them.
+const TYPES: [&str; 7] = [
+    "error", "stdin", "stdout", "stderr", "resize", "data", "other",
+];
+const PORTS: [&str; 6] = ["80", "81", "82", "83", "0", "x"];
+const REQUESTS: [&str; 4] = ["0", "1", "2", ""];
+const TEXTS: [&str; 8] = [
+    "{\"Width\":100,\"Height\":30}\n",
+    "{\"Width\":70000}\n{\"Height\":1}[",
+    "{\"metadata\":{},\"status\":\"Success\"}",
+    "{\"status\":\"Failure\",\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"3\"}]}}",
+    "{\"status\":\"Failure\",\"message\":\"no\",\"reason\":\"InternalError\",\"code\":500}",
+    "port 80: connection refused",
+    "typed\n",
+    "",
+];
+
 fn stream(draw: &mut Draw<'_>) -> StreamId {
     let id = match draw.byte() {
         250.. => draw.word() & 0x7fff_ffff,
@@ -189,6 +206,50 @@ fn update(draw: &mut Draw<'_>) -> WindowUpdate {
             1 => 0x7fff_ffff,
             _ => (draw.word() & 0x7fff_ffff).max(1),
         },
+    }
+}
+
+/// As [`frame`], and mostly what a peer of Kubernetes' streams may send.
+pub(crate) fn kubernetes(draw: &mut Draw<'_>) -> Frame {
+    let (id, fin) = (stream(draw), draw.chance(15));
+    match draw.weighted(&[6, 6, 8, 3]) {
+        0 => {
+            let mut pairs = vec![pair("streamtype", draw.pick(&TYPES))];
+            if draw.flag() {
+                pairs.push(pair("port", draw.pick(&PORTS)));
+                pairs.push(pair("requestid", draw.pick(&REQUESTS)));
+            }
+            if draw.chance(5) {
+                extra(draw, &mut pairs);
+            }
+            Frame::SynStream(SynStream {
+                id,
+                associated: None,
+                priority: Priority::new(0),
+                fin,
+                unidirectional: draw.chance(2),
+                block: build(&pairs),
+            })
+        }
+        1 => Frame::SynReply(HeaderFrame {
+            id,
+            fin: draw.chance(2),
+            block: HeaderBlock::empty(),
+        }),
+        2 => {
+            let text = draw.pick(&TEXTS).as_bytes();
+            let payload = if draw.chance(20) {
+                payload(draw)
+            } else {
+                Bytes::copy_from_slice(&text[..text.len().min(usize::from(draw.byte()))])
+            };
+            Frame::Data(Data {
+                id,
+                fin: fin || payload.is_empty(),
+                payload,
+            })
+        }
+        _ => frame(draw),
     }
 }
 

@@ -20,6 +20,7 @@ mod frames;
 mod header_block;
 #[path = "../session_properties/hostile.rs"]
 mod hostile;
+mod kube;
 mod legal;
 #[path = "../session_properties/model.rs"]
 mod model;
@@ -38,10 +39,11 @@ mod support;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them; each has a file below `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [Target; 5] = [
+pub(crate) const TARGETS: [Target; 6] = [
     ("decode", decode::run),
     ("header_block", header_block::run),
     ("session_ops", session_ops::run),
     ("server", server::run),
     ("client", client::run),
+    ("kube", kube::run),
 ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use spdy::HeaderCompression;
 use spdy::codec::{Encoder, OutBuf};
-use spdy::frame::Version;
+use spdy::frame::{Frame, Version};
 
 use super::draw::Draw;
 use super::frames;
@@ -16,14 +16,22 @@ use super::support::Wire;
 const MOST_BYTES: usize = 200_000;
 const MOST_STEPS: usize = 300;
 
+/// What frames are drawn by.
+pub(crate) type Frames = fn(&mut Draw<'_>) -> Frame;
+
 /// Makes the bytes of frames, sound and damaged ones.
 pub(crate) struct Writer {
     encoder: Encoder,
+    frames: Frames,
     written: usize,
 }
 
 impl Writer {
     pub(crate) fn new(draw: &mut Draw<'_>) -> Self {
+        Self::of(frames::frame, draw)
+    }
+
+    fn of(frames: Frames, draw: &mut Draw<'_>) -> Self {
         let compression = match draw.below(3) {
             0 => HeaderCompression::Off,
             1 => HeaderCompression::Level(1),
@@ -31,13 +39,14 @@ impl Writer {
         };
         Self {
             encoder: Encoder::new(Version::Spdy31, compression),
+            frames,
             written: 0,
         }
     }
 
     fn frame(&mut self, draw: &mut Draw<'_>) -> Vec<u8> {
         let mut out = OutBuf::new();
-        self.encoder.encode(&frames::frame(draw), &mut out);
+        self.encoder.encode(&(self.frames)(draw), &mut out);
         out.copy_to_bytes(out.remaining()).to_vec()
     }
 
@@ -126,10 +135,15 @@ pub(crate) struct Script {
 impl Script {
     /// Two bytes of options, then bytes of the wire or what steps are drawn from.
     pub(crate) fn draw(draw: &mut Draw<'_>) -> Self {
+        Self::of(frames::frame, draw)
+    }
+
+    /// As [`draw`](Self::draw), of these frames.
+    pub(crate) fn of(frames: Frames, draw: &mut Draw<'_>) -> Self {
         let end = [End::Eof, End::ReadError, End::WriteError][draw.weighted(&[6, 1, 1])];
         let options = draw.byte();
         let steps = if options & 1 != 0 {
-            Self::structured(draw)
+            Self::structured(frames, draw)
         } else {
             Self::raw(draw)
         };
@@ -158,8 +172,8 @@ impl Script {
         steps
     }
 
-    fn structured(draw: &mut Draw<'_>) -> Vec<Step> {
-        let mut writer = Writer::new(draw);
+    fn structured(frames: Frames, draw: &mut Draw<'_>) -> Vec<Step> {
+        let mut writer = Writer::of(frames, draw);
         let mut steps = Vec::new();
         while steps.len() < MOST_STEPS && !draw.is_empty() {
             steps.push(match draw.weighted(&[20, 4, 2, 1, 1]) {

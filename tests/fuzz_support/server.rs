@@ -29,7 +29,7 @@ use super::script::Script;
 use super::support::{Wire, pipe};
 
 /// In virtual time: longer than any handler and any pause behind the end of the input.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// One byte of options, two of configuration, then a script.
 pub(crate) fn run(input: &[u8]) {

@@ -1,6 +1,6 @@
 //! The targets of `fuzz/` without a fuzzer: their seeds, what they have found, and random inputs.
 
-#![cfg(all(feature = "client", feature = "server"))]
+#![cfg(all(feature = "client", feature = "server", feature = "kube"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

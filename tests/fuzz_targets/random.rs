@@ -59,6 +59,11 @@ fn a_server_survives_a_hostile_client_and_leaves_nothing() {
 }
 
 #[test]
+fn kubernetes_streams_survive_a_hostile_peer_and_leave_nothing() {
+    holds("kube", 1_600, 800);
+}
+
+#[test]
 fn a_client_survives_a_hostile_server_and_leaves_nothing() {
     holds("client", 1_200, 800);
 }
