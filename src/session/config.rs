@@ -30,7 +30,8 @@ pub enum Overflow {
     /// peer has gone is seen with [`pause_probe_interval`](Config::pause_probe_interval).
     #[default]
     Pause,
-    /// As `Pause` for this long; then the stream that nobody reads is reset with CANCEL, and all others go on.
+    /// As `Pause` for this long; then the stream that nobody reads is reset with CANCEL, and all others go on. Another one
+    /// that reaches its limit later, and was not read since that grace time began, is reset at once: it had the same.
     Reset {
         /// The grace time.
         after: Duration,

@@ -23,6 +23,7 @@ impl Session {
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
+        stream.recv.unread_since = None;
         // In proportion: a reader that always lags a little behind a peer of small frames never empties the queue.
         let before = (stream.recv.queue.len() + n) as u64;
         if let Some(repaid) = (stream.recv.overhead * n as u64).checked_div(before) {

@@ -67,6 +67,8 @@ impl Tombstones {
 pub(crate) struct Overflowing {
     /// The stream that reached it.
     key: Key,
+    /// When it was reached.
+    since: Instant,
     /// When the stream is reset, with [`Overflow::Reset`].
     deadline: Option<Instant>,
 }
@@ -116,12 +118,25 @@ impl Session {
         };
         let deadline = match self.config.overflow {
             Overflow::Pause => None,
-            Overflow::Reset { after } => now.checked_add(after),
+            Overflow::Reset { after } => self.grace_from(culprit, now).checked_add(after),
         };
         self.overflow = Some(Overflowing {
             key: culprit,
+            since: now,
             deadline,
         });
+    }
+
+    /// From when on the grace time of a stream counts: from now, or from the beginning of the last one that ran out, if
+    /// nobody has read this stream since either. It was as long for all of them; one after another, a hundred streams
+    /// that are stuck would hold the session up for a hundred grace times.
+    fn grace_from(&self, key: Key, now: Instant) -> Instant {
+        let stream = self.store.get(key);
+        let unread_since = stream.and_then(|stream| stream.recv.unread_since);
+        match (self.last_grace, unread_since) {
+            (Some(grace), Some(unread)) => grace.max(unread),
+            _ => now,
+        }
     }
 
     /// Lets reading go on once the limits hold again.
@@ -155,6 +170,7 @@ impl Session {
             return;
         }
         self.overflow = None;
+        self.last_grace = Some(overflowing.since);
         let why = "nobody read the stream within the grace time of Overflow::Reset";
         if self
             .store

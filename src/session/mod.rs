@@ -170,6 +170,8 @@ pub struct Session {
     close_when_idle: bool,
     idle_since: Option<Instant>,
     overflow: Option<limits::Overflowing>,
+    /// When the grace time began that was the last to run out.
+    last_grace: Option<Instant>,
     paused: Option<Pause>,
     /// Whether the peer has sent anything.
     heard: bool,
@@ -220,6 +222,7 @@ impl Session {
             close_when_idle: false,
             idle_since: None,
             overflow: None,
+            last_grace: None,
             paused: None,
             heard: false,
             opening: Opening::default(),

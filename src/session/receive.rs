@@ -177,6 +177,7 @@ impl Session {
             Some((key, stream)) if stream.recv.held || stream.request.is_some() => {
                 if n > 0 {
                     stream.recv.queue.push_received(piece.payload);
+                    stream.recv.unread_since.get_or_insert(now);
                     self.unread += n as usize;
                     self.wake(key, true, false, false);
                     self.check_overflow(key, now);

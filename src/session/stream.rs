@@ -1,6 +1,7 @@
 //! The record of one stream.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::queue::ByteQueue;
 use super::state::State;
@@ -86,6 +87,8 @@ pub(crate) struct RecvHalf {
     /// Bytes that the application consumed and the peer was not told of.
     pub(crate) pending: u64,
     pub(crate) queue: ByteQueue,
+    /// When the first bytes arrived of which the application has taken none yet, nor any other since.
+    pub(crate) unread_since: Option<Instant>,
     /// The peer has sent FIN: what was received is whole, whatever happens later.
     pub(crate) ended: bool,
     /// The SYN_REPLY, until it is taken.
@@ -170,6 +173,7 @@ impl Stream {
                 window: StreamWindow::new(DEFAULT_WINDOW),
                 pending: 0,
                 queue: ByteQueue::default(),
+                unread_since: None,
                 ended: false,
                 reply: None,
                 interim_seen: false,

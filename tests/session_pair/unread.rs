@@ -88,7 +88,7 @@ fn the_pause_lasts_while_the_stream_that_is_read_is_over_its_limit() {
 }
 
 #[test]
-fn streams_are_given_up_one_after_the_other_while_the_connection_is_over_its_limit() {
+fn streams_are_given_up_until_the_connection_keeps_its_limit() {
     let after = 5 * SECOND;
     let mut peer = limited(MIB, 100 * KIB, Overflow::Reset { after });
     for (stream, kib) in [(1, 70), (3, 90), (5, 60)] {
@@ -100,16 +100,45 @@ fn streams_are_given_up_one_after_the_other_while_the_connection_is_over_its_lim
     peer.session.handle_timeout(peer.now);
     assert!(peer.sent().is_empty());
     peer.pass(4 * SECOND);
-    // The largest at the time when the limit was passed.
-    assert_eq!(peer.sent(), ["RST_STREAM 3 CANCEL"]);
-    assert!(!reads(&mut peer), "130 KiB are left");
-    peer.pass(4 * SECOND);
-    assert!(peer.sent().is_empty());
-    peer.pass(SECOND);
-    assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL"]);
+    // The largest at the time when the limit was passed; with the 130 KiB that are left, the next one. It had as long.
+    assert_eq!(peer.sent(), ["RST_STREAM 3 CANCEL", "RST_STREAM 1 CANCEL"]);
     assert!(reads(&mut peer));
     peer.pass(100 * SECOND);
     assert!(peer.sent().is_empty());
+}
+
+#[test]
+fn streams_that_are_stuck_together_have_one_grace_time_together() {
+    let after = 5 * SECOND;
+    let mut peer = limited(100 * KIB, MIB, Overflow::Reset { after });
+    let keys = [1, 3, 5, 7].map(|stream| peer.accepted(stream, false));
+    for stream in [1, 3, 5] {
+        peer.feed(data(stream, 90 * KIB, false));
+    }
+    peer.feed(data(1, 20 * KIB, false));
+    assert!(!reads(&mut peer));
+    peer.pass(2 * SECOND);
+    // One of them is slow, not stuck.
+    read(&mut peer, keys[2], KIB);
+    peer.pass(3 * SECOND);
+    assert_eq!(peer.sent(), ["RST_STREAM 1 CANCEL"]);
+    assert!(reads(&mut peer));
+
+    // This one was not read all that time.
+    peer.feed(data(3, 20 * KIB, false));
+    peer.session.handle_timeout(peer.now);
+    assert_eq!(peer.sent(), ["RST_STREAM 3 CANCEL"]);
+    // The slow one has a grace time of its own, and so has one that had nothing to be read.
+    for stream in [5, 7] {
+        peer.feed(data(stream, 20 * KIB, false));
+        peer.feed(data(stream, 90 * KIB, false));
+        assert!(!reads(&mut peer), "{stream}");
+        peer.pass(4 * SECOND);
+        assert!(peer.sent().is_empty(), "{stream}");
+        peer.pass(SECOND);
+        assert_eq!(peer.sent(), [format!("RST_STREAM {stream} CANCEL")]);
+        assert!(reads(&mut peer), "{stream}");
+    }
 }
 
 #[test]
