@@ -2,6 +2,7 @@
 
 mod closing;
 mod reading;
+mod stall;
 mod view;
 
 use std::io;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_write_buf;
 use tracing::Span;
 
+use self::stall::{Stall, write_timeout};
 use self::view::View;
 use super::clock::Timer;
 use super::shared::Shared;
@@ -88,8 +90,7 @@ pub(crate) struct Driver<T> {
     phase: Phase,
     timer: Timer,
     write_timeout: Option<Duration>,
-    /// Since when the transport has taken nothing.
-    stalled: Option<Instant>,
+    stall: Stall,
     /// Since when the transport is being closed.
     closing: Option<Instant>,
     /// Something was written since the last flush.
@@ -142,7 +143,7 @@ where
             phase: Phase::Running,
             timer: Timer::default(),
             write_timeout: write_timeout(&config),
-            stalled: None,
+            stall: Stall::default(),
             closing: None,
             unflushed: false,
             at_eof: false,
@@ -256,7 +257,7 @@ where
     }
 
     fn stall_deadline(&self) -> Option<Instant> {
-        self.stalled?.checked_add(self.write_timeout?)
+        self.stall.deadline(self.write_timeout)
     }
 
     /// A deadline has passed.
@@ -290,7 +291,7 @@ where
                 Poll::Ready(Ok(n)) if n > 0 => {
                     self.stats.writes += 1;
                     self.stats.bytes_written += n as u64;
-                    self.stalled = None;
+                    self.stall.taken(n);
                     self.unflushed = true;
                     progress = Progress::Made;
                 }
@@ -302,7 +303,7 @@ where
                     return Ok(Progress::Made);
                 }
                 Poll::Pending => {
-                    self.stalled.get_or_insert(now);
+                    self.stall.refused(now);
                     if self.keeps_alive && progress == Progress::Made {
                         self.view.section(&self.shared, now, |state| {
                             state.session.handle_write(false, now);
@@ -324,7 +325,7 @@ where
             Poll::Ready(Ok(())) => {
                 self.unflushed = false;
                 self.carries_streams = false;
-                self.stalled = None;
+                self.stall.clear();
                 Progress::Idle
             }
             Poll::Ready(Err(error)) => {
@@ -332,7 +333,7 @@ where
                 Progress::Made
             }
             Poll::Pending => {
-                self.stalled.get_or_insert(now);
+                self.stall.flushing(now);
                 Progress::Idle
             }
         }
@@ -386,7 +387,7 @@ where
     fn write_failed(&mut self, doing: &'static str, error: io::Error) {
         let error = Error::io(doing, error);
         self.discard_output(&error);
-        self.stalled = None;
+        self.stall.clear();
         self.broken = Some(Broken { error, read: 0 });
     }
 
@@ -415,17 +416,6 @@ where
             state.session.handle_transport_error(error);
         })
     }
-}
-
-/// With keep-alive, a transport that takes nothing is given up even if no write time-out was asked for: a PING behind
-/// output that is stuck never leaves, so its own time-out never starts. Nor does the GOAWAY of a session that was silent.
-fn write_timeout(config: &Config) -> Option<Duration> {
-    let keep_alive = || {
-        let interval = config.keep_alive_interval?;
-        interval.checked_add(config.keep_alive_timeout)
-    };
-    let idle = config.silence_timeout;
-    config.write_timeout.or_else(keep_alive).or(idle)
 }
 
 /// What a frame takes in the output, roughly: its payload, or its header block before compression.

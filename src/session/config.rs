@@ -302,7 +302,9 @@ macro_rules! with_options {
             idle_timeout(timeout: impl Into<Option<std::time::Duration>>) { idle_timeout = timeout.into() }
             /// Ends the session when there is something to write and the transport takes nothing for this long;
             /// `None` waits for ever, or with keep-alive for its interval plus its time-out, or else for
-            /// [`silence_timeout`](Self::silence_timeout). Default: `None`.
+            /// [`silence_timeout`](Self::silence_timeout). A transport with a buffer of its own, such as TLS or a WebSocket,
+            /// has to empty it within this time, or to take from a full one, or 256 KiB more: that it takes a little proves
+            /// nothing. Default: `None`.
             write_timeout(timeout: impl Into<Option<std::time::Duration>>) { write_timeout = timeout.into() }
             /// Sends nothing before the first byte of the peer has arrived: Kubernetes clients lose what is sent
             /// right behind a 101 response. Default: no.

@@ -8,6 +8,7 @@
     reason = "a failing test panics"
 )]
 
+mod buffered;
 mod context;
 mod flow_control;
 mod foreign;

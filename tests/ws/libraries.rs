@@ -1,6 +1,7 @@
 //! A tungstenite client of an axum server, over TCP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{State, WebSocketUpgrade};
@@ -10,15 +11,18 @@ use axum::routing::any;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
-use spdy::Config;
+use spdy::headers::HeaderBlock;
 use spdy::kube::port_forward::{Client, WEBSOCKET_PROTOCOL};
+use spdy::stream::OpenOptions;
 use spdy::ws::Tunnel;
+use spdy::{Config, FlowControl, Timeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -287,4 +291,27 @@ async fn a_client_says_what_a_server_does_that_is_no_tunnel() {
         let error = within("the client", connection).await.unwrap_err();
         assert!(told(&error).contains(expected), "{}", told(&error));
     }
+}
+
+/// tungstenite holds 128 KiB for a peer that takes nothing, and takes more all the while.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_meets_the_write_timeout_whatever_the_library_holds() {
+    let limit = Duration::from_secs(20);
+    let (io, _peer) = duplex(1000);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+    let config = Config::client()
+        .flow_control(FlowControl::Off)
+        .write_timeout(limit);
+    let (session, connection) = Session::client(Tunnel::new(socket), config);
+    let running = spawn(connection);
+    let opened = session.open(HeaderBlock::empty(), OpenOptions::new());
+    let mut stream = within("open", opened).await.unwrap();
+    let began = Instant::now();
+    while stream.write_all(&[1; 500]).await.is_ok() {
+        assert!(began.elapsed() < 2 * limit, "it goes on");
+        sleep(Duration::from_millis(1900)).await;
+    }
+    let error = within("the end", running).await.unwrap().unwrap_err();
+    assert_eq!(error.timeout_kind(), Some(Timeout::Write), "{error}");
+    assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
 }
