@@ -332,9 +332,10 @@ macro_rules! with_options {
             ///
             /// A host that is gone altogether rejects nothing; the system's own time-out for data that is not acknowledged,
             /// often a quarter of an hour, or TCP_USER_TIMEOUT on the socket, ends that. `None` sends nothing: then a peer
-            /// that dies in a pause is seen by the next write only. Default: `None`.
+            /// that dies in a pause is seen by the next write only. At least 1 s: peers that count SETTINGS, as this crate
+            /// does, would take more of them for a flood. Default: `None`.
             pause_probe_interval(interval: impl Into<Option<std::time::Duration>>) {
-                pause_probe_interval = interval.into().map(|interval| interval.max(std::time::Duration::from_millis(1)))
+                pause_probe_interval = interval.into().map(|interval| interval.max(std::time::Duration::from_secs(1)))
             }
             /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
             /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.

@@ -45,15 +45,23 @@ async fn servergoaway_announced() {
     scenario("servergoaway", kubernetes(Config::server())).await;
 }
 
-/// Mirrors each stream after a pause in which nothing is read.
-async fn serve_after(pause: Duration, listener: TcpListener, config: Config) -> Stats {
+/// How many probes a pause waits for.
+const PROBES: u64 = 2;
+
+/// Mirrors each stream after a pause in which nothing is read, until so many more probes were sent.
+async fn serve_after_probes(listener: TcpListener, config: Config) -> Stats {
     let (io, _) = listener.accept().await.unwrap();
     let (session, connection) = Session::server(io, config);
     let connection = tokio::spawn(connection);
     while let Some(incoming) = session.accept().await.unwrap() {
         let (mut send, mut recv) = incoming.reply(HeaderBlock::empty()).unwrap().split();
+        let session = session.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            let enough = session.stats().sent.settings + PROBES;
+            while session.stats().sent.settings < enough {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            drop(session);
             tokio::io::copy(&mut recv, &mut send).await.unwrap();
             send.shutdown().await.unwrap();
         });
@@ -72,12 +80,13 @@ async fn bulk_after_a_pause_that_is_probed() {
     within(LONG, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let pause = Duration::from_secs(2);
-        let config = Config::spdystream_server().pause_probe_interval(pause / 200);
-        let serving = tokio::spawn(serve_after(pause, listener, config));
+        // The least.
+        let config = Config::spdystream_server().pause_probe_interval(Duration::from_secs(1));
+        let serving = tokio::spawn(serve_after_probes(listener, config));
         run_go_client(port, "bulk").await;
         let stats = serving.await.unwrap();
-        assert!(stats.sent.settings > 100, "{stats:?}");
+        // Two streams, one after the other.
+        assert!(stats.sent.settings >= 2 * PROBES, "{stats:?}");
     })
     .await;
 }

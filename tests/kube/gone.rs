@@ -9,8 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// Between two looks.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// Between two probes: the least.
+const INTERVAL: Duration = SECOND;
+
+/// In which something moves, if anything does.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// The bound that is documented is two of them; the rest is for a machine that has other things to do.
 const IN_TIME: Duration = Duration::from_secs(20);
@@ -51,7 +54,7 @@ async fn ignored(config: Config, death: Death) -> (ServerStreams, Session, Runni
     let mut before = 0;
     loop {
         // Both sides are full when nothing moves any more.
-        tokio::time::sleep(INTERVAL / 2).await;
+        tokio::time::sleep(MOMENT).await;
         let moved = (session.unread_bytes(), client.stats().bytes_written);
         if moved.0 > 1 << 20 && moved.1 == before {
             break;
@@ -61,7 +64,7 @@ async fn ignored(config: Config, death: Death) -> (ServerStreams, Session, Runni
     if matches!(death, Death::KilledWithUnreadOutput) {
         // More than is read at once: some of it stays in the socket.
         let stdout = served.stdout.as_mut().unwrap();
-        drop(tokio::time::timeout(INTERVAL, stdout.write_all(&vec![7; 8 << 20])).await);
+        drop(tokio::time::timeout(MOMENT, stdout.write_all(&vec![7; 8 << 20])).await);
     }
     process.abort();
     drop(process.await);
@@ -70,24 +73,32 @@ async fn ignored(config: Config, death: Death) -> (ServerStreams, Session, Runni
     (served, session, running)
 }
 
+/// A command whose client dies, on a server that notices.
+async fn is_seen(death: Death) {
+    let config = Config::spdystream_server().pause_probe_interval(INTERVAL);
+    let (mut streams, session, running) = ignored(config, death).await;
+    // What a server does beside its command, such as `sleep 1000`.
+    let seen = tokio::time::timeout(IN_TIME, session.closed()).await;
+    assert!(seen.is_ok(), "{death:?}: the death is not seen");
+    let error = within("the connection", running)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(error.is_closed(), "{death:?}: {error}");
+    let stdout = streams.stdout.as_mut().unwrap();
+    assert!(stdout.write_all(b"x").await.is_err(), "{death:?}");
+    drop(streams);
+    assert_eq!(session.stream_count(), 0, "{death:?}");
+}
+
 #[tokio::test]
 async fn the_death_of_a_client_is_seen_although_its_input_is_not_read() {
-    for death in [Death::Killed, Death::KilledWithUnreadOutput, Death::Reset] {
-        let config = Config::spdystream_server().pause_probe_interval(INTERVAL);
-        let (mut streams, session, running) = ignored(config, death).await;
-        // What a server does beside its command, such as `sleep 1000`.
-        let seen = tokio::time::timeout(IN_TIME, session.closed()).await;
-        assert!(seen.is_ok(), "{death:?}: the death is not seen");
-        let error = within("the connection", running)
-            .await
-            .unwrap()
-            .unwrap_err();
-        assert!(error.is_closed(), "{death:?}: {error}");
-        let stdout = streams.stdout.as_mut().unwrap();
-        assert!(stdout.write_all(b"x").await.is_err(), "{death:?}");
-        drop(streams);
-        assert_eq!(session.stream_count(), 0, "{death:?}");
-    }
+    // All at once: each takes two intervals.
+    tokio::join!(
+        is_seen(Death::Killed),
+        is_seen(Death::KilledWithUnreadOutput),
+        is_seen(Death::Reset),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,12 +126,30 @@ async fn a_client_that_lives_bears_a_pause_of_any_length() {
     within("the writer", writing).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn probes_at_the_least_interval_are_no_flood_to_this_crate() {
+    // Raised to a second.
+    let config = Config::spdystream_server().pause_probe_interval(Duration::from_millis(1));
+    let ((client, a), (session, b)) = pair(Config::spdystream_client(), config);
+    spawn(a);
+    spawn(b);
+    let accepting = accepting(&session, Version::V4, EXEC_I);
+    let opened = Client::new(Version::V4, EXEC_I).open(&client).await;
+    let mut stdin = opened.unwrap().stdin.take().unwrap();
+    let _served = within("accept", accepting).await.unwrap().unwrap();
+    spawn(async move { stdin.write_all(&[7; 5 << 20]).await });
+    let ended = tokio::time::timeout(600 * SECOND, session.closed()).await;
+    let probes = client.stats().received.settings;
+    assert!(ended.is_err(), "it has ended after {probes} probes");
+    assert!((590..=600).contains(&probes), "{probes}");
+}
+
 #[tokio::test]
 async fn without_the_option_it_is_not_seen() {
     let config = Config::spdystream_server().pause_probe_interval(None);
     let (streams, session, running) = ignored(config, Death::Killed).await;
     // Else the test above would hold nothing.
-    let seen = tokio::time::timeout(5 * INTERVAL, session.closed()).await;
+    let seen = tokio::time::timeout(3 * INTERVAL, session.closed()).await;
     assert!(seen.is_err());
     running.abort();
     drop(streams);
