@@ -37,12 +37,11 @@
 //!         let version = Version::negotiated(Some(upgrade.protocol()))?;
 //!         let (session, connection) = upgrade.session(Config::spdystream_server()).await?;
 //!         tokio::spawn(connection);
-//!         let streams = Server::new(version, streams).accept(&session).await?;
-//!         if let Some(mut stdout) = streams.stdout {
+//!         let mut streams = Server::new(version, streams).accept(&session).await?;
+//!         if let Some(stdout) = &mut streams.stdout {
 //!             stdout.write_all(b"hello\n").await?;
-//!             stdout.shutdown().await?;
 //!         }
-//!         streams.exit.finish(Exit::Code(0)).await?;
+//!         streams.finish(Exit::Code(0)).await?;
 //!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
 //!     });
 //!     response

@@ -255,8 +255,7 @@ async fn an_output_that_is_dropped_at_once_ends_behind_its_reply() {
     let server = Server::new(Version::V4, EXEC_I);
     spawn(async move {
         let streams = server.accept(&session).await.unwrap();
-        drop((streams.stdout, streams.stderr));
-        streams.exit.finish(Exit::Code(1)).await
+        streams.finish(Exit::Code(1)).await
     });
     open_all(&mut peer, &["error", "stdin", "stdout", "stderr"]).await;
     let frames = rest(&mut peer).await;

@@ -10,6 +10,7 @@ use spdy::kube::remote_command::{self, Client, Exit, TerminalSize};
 use spdy::kube::{self, port_forward};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use super::*;
 use crate::http_support::{empty, pattern};
@@ -141,17 +142,16 @@ async fn a_terminal_tells_its_sizes() {
     spawn(a);
     spawn(b);
     let serving = spawn(async move {
-        let streams = Server::new(Version::V4, EXEC_IT)
+        let mut streams = Server::new(Version::V4, EXEC_IT)
             .accept(&server)
             .await
             .unwrap();
-        let mut resize = streams.resize.unwrap();
+        let mut resize = streams.resize.take().unwrap();
         let mut sizes = Vec::new();
         while sizes.len() < 3 {
             sizes.push(resize.next().await.unwrap().unwrap());
         }
-        drop(streams.stdout);
-        streams.exit.finish(Exit::Code(0)).await.unwrap();
+        streams.finish(Exit::Code(0)).await.unwrap();
         sizes
     });
     let mut streams = Client::new(Version::V4, EXEC_IT)
@@ -388,4 +388,37 @@ async fn an_output_that_is_dropped_is_whole_and_an_input_that_is_dropped_is_not(
     let (input, read) = within("the server", serving).await.unwrap();
     assert_eq!(input, b"half a fi");
     assert!(read.is_err(), "an input that was given up is not whole");
+}
+
+/// As the handlers of the README and of `kube` have it.
+#[tokio::test(start_paused = true)]
+async fn a_set_of_streams_that_is_finished_with_its_streams_ends_at_once() {
+    for streams in [EXEC_I, EXEC_IT] {
+        let ((client, a), (server, b)) =
+            pair(Config::spdystream_client(), Config::spdystream_server());
+        let connections = [spawn(a), spawn(b)];
+        let serving = spawn(async move {
+            let mut streams = Server::new(Version::V4, streams).accept(&server).await?;
+            let stdout = streams.stdout.as_mut().unwrap();
+            stdout.write_all(&[7; 100_000]).await.unwrap();
+            streams.finish(Exit::Code(3)).await
+        });
+        let began = Instant::now();
+        let opened = Client::new(Version::V4, streams).open(&client).await;
+        let mut opened = opened.unwrap();
+        let mut all = Vec::new();
+        let stdout = opened.stdout.as_mut().unwrap();
+        let read = within("stdout", stdout.read_to_end(&mut all));
+        read.await.expect("it is whole");
+        assert_eq!(all, [7; 100_000]);
+        let exit = within("the outcome", opened.exit.wait()).await;
+        assert_eq!(exit.unwrap(), Exit::Code(3));
+        within("the server", serving).await.unwrap().unwrap();
+        drop(client);
+        for connection in connections {
+            within("the end", connection).await.unwrap().unwrap();
+        }
+        let took = began.elapsed();
+        assert!(took < 2 * SECOND, "{took:?}");
+    }
 }

@@ -127,8 +127,8 @@ async fn run(
         }
         other => panic!("no program {other:?}"),
     }
-    drop((stdout, streams.stderr));
-    streams.exit.finish(exit).await?;
+    drop(stdout);
+    streams.finish(exit).await?;
     Ok(())
 }
 

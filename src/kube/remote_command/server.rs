@@ -266,7 +266,32 @@ pub struct ServerStreams {
     pub exit: ExitSender,
 }
 
-/// Standard input. The end comes when the client has ended it, or the command has been [finished](ExitSender::finish).
+impl ServerStreams {
+    /// Drops the streams that are left, which ends outputs behind all that was written, and
+    /// [finishes](ExitSender::finish) the command. A stream that was taken out of here is its owner's to drop, before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ExitSender::finish`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`ExitSender::finish`]: dropping the future ends the session all the same. If it was never polled, the client
+    /// is told that the server has given up.
+    pub async fn finish(self, exit: Exit) -> Result<()> {
+        let Self {
+            stdin,
+            stdout,
+            stderr,
+            resize,
+            exit: sender,
+        } = self;
+        drop((stdin, stdout, stderr, resize));
+        sender.finish(exit).await
+    }
+}
+
+/// Standard input. The end comes when the client has ended it, or the command has been [finished](ServerStreams::finish).
 ///
 /// Dropping it tells the client with FIN that no more is wanted; what it still sends is discarded.
 #[derive(Debug)]
@@ -356,8 +381,11 @@ pub struct ExitSender {
 
 impl ExitSender {
     /// Writes the outcome and ends everything, in the order in which Go's clients lose nothing: `error` with FIN, a reset
-    /// of what the client may still write, GOAWAY as the last frame. Shut `stdout` and `stderr` down, or drop them, before:
-    /// what is still open after [`Server::finish_timeout`] is reset.
+    /// of what the client may still write, GOAWAY as the last frame.
+    ///
+    /// Shut `stdout` and `stderr` down, or drop them, before: what is still open after [`Server::finish_timeout`] is reset,
+    /// and until then this waits. `streams.exit.finish(..)` leaves the other fields of the [`ServerStreams`] open, to the end
+    /// of their scope; [`ServerStreams::finish`] drops them.
     ///
     /// Completes when no stream is left. A client that reads slowly is waited for, be it that its user looks at the last
     /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. With windows
