@@ -15,10 +15,11 @@ use spdy::kube::remote_command::{
 };
 use spdy::kube::{self, PendingUpgrade};
 use spdy::server::Watcher;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::copy::Ended;
 use crate::ending::Ending;
 use crate::process::{Process, start};
 use crate::{BoxError, Pod, api, copy};
@@ -28,6 +29,8 @@ const FIRST_SIZE: Duration = Duration::from_millis(250);
 
 /// As container runtimes have it: nothing at all for this long, not even a PING.
 const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
+
+const GONE: &str = "the client has gone; its command was killed";
 
 type Pairs = Query<Vec<(String, String)>>;
 
@@ -123,26 +126,37 @@ async fn serve(
     let (ended, end) = watch::channel(false);
     let mut inputs = JoinSet::new();
     let mut outputs = JoinSet::new();
+    let (broken, mut breaks) = oneshot::channel();
     if let (Some(from), Some(to)) = (set.stdin, pipes.stdin) {
-        inputs.spawn(copy::input(from, to, streams.tty));
+        inputs.spawn(copy::input(from, to, streams.tty, broken));
     }
     if let (Some(from), Some(terminal)) = (set.resize, pipes.terminal) {
         inputs.spawn(copy::sizes(from, terminal));
     }
     for (from, to) in [(pipes.stdout, set.stdout), (pipes.stderr, set.stderr)] {
-        if let (Some(from), Some(to)) = (from, to) {
-            outputs.spawn(copy::output(from, to, end.clone()));
-        }
+        match (from, to) {
+            (Some(from), Some(to)) => outputs.spawn(copy::output(from, to, end.clone())),
+            (Some(from), None) => inputs.spawn(copy::discard(from)),
+            (None, _) => continue,
+        };
     }
     let exit = tokio::select! {
+        biased;
         exit = exit_of(process, &ended, &mut outputs) => exit?,
-        () = session.closed() => return Err("the client has gone; its command was killed".into()),
+        () = session.closed() => return Err(GONE.into()),
+        Ok(error) = &mut breaks => {
+            // It breaks off with the session, too.
+            if timeout(Duration::from_secs(1), session.closed()).await.is_ok() {
+                return Err(GONE.into());
+            }
+            Exit::Failed(format!("the input has broken off ({error}); the command was killed"))
+        }
         // A client takes a connection that ends without an outcome for a success.
         () = ending.commands() => {
-            outputs.shutdown().await;
             Exit::Failed("the server is shutting down; the command was killed".to_owned())
         }
     };
+    outputs.shutdown().await;
     // A command that has ended reads no more, whoever else has its input open.
     inputs.shutdown().await;
     set.exit.finish(exit.clone()).await?;
@@ -166,13 +180,20 @@ async fn first_size(set: &mut ServerStreams) -> TerminalSize {
 async fn exit_of(
     process: Process,
     ended: &watch::Sender<bool>,
-    outputs: &mut JoinSet<io::Result<()>>,
+    outputs: &mut JoinSet<io::Result<Ended>>,
 ) -> io::Result<Exit> {
     process.exited().await?;
     ended.send_replace(true);
     // Each comes to its end, but as slowly as the client takes it: a user may look at the last page.
-    while outputs.join_next().await.is_some() {}
+    let mut cut_off = false;
+    while let Some(how) = outputs.join_next().await {
+        cut_off |= matches!(how, Ok(Ok(Ended::CutOff)));
+    }
     let status = process.end().await?;
+    if cut_off {
+        let why = "what the command has started goes on writing; it was cut off";
+        return Ok(Exit::Failed(why.to_owned()));
+    }
     // As a shell has it.
     let code = status
         .code()

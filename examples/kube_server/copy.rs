@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use spdy::kube::remote_command::{OutputWriter, ResizeReader, StdinReader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::process::{END_OF_INPUT, Input, Output, Terminal};
@@ -14,22 +14,41 @@ use crate::process::{END_OF_INPUT, Input, Output, Terminal};
 /// How much is read at once.
 const CHUNK: usize = 32 << 10;
 
-/// How long, in all, something is waited for on an output of a command that has ended: what it has started may have it
-/// still. While the client takes what there was, nothing is waited for.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long an output of a command that has ended is waited for without a word: something that it has started may have
+/// it still, such as a filter, or a process that goes on for ever.
+const SILENCE: Duration = Duration::from_millis(500);
 
-/// How much is read of such an output: more than a pipe holds is not the command's any more.
-const REST: usize = 1 << 20;
+/// How long it is waited for in all. While the client takes what there was, nothing is waited for.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How an output has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All of it has come.
+    Whole,
+    /// What the command has started goes on writing.
+    CutOff,
+}
 
 /// Gives the command what the client writes. A command that takes no more is no error: the client is told that nothing
-/// more is wanted, by the end of `from`.
-pub(crate) async fn input(mut from: StdinReader, mut to: Input, terminal: bool) {
+/// more is wanted, by the end of `from`. An input that breaks off is one, and not the end of it: `broken` gets to know,
+/// and the command, which would take half of something for the whole, does not.
+pub(crate) async fn input(
+    mut from: StdinReader,
+    mut to: Input,
+    terminal: bool,
+    broken: oneshot::Sender<io::Error>,
+) {
     let mut buffer = vec![0; CHUNK];
     let mut last = b'\n';
     loop {
-        // A client that has gone ends the command too.
-        let Ok(n) = from.read(&mut buffer).await else {
-            return;
+        let n = match from.read(&mut buffer).await {
+            Ok(n) => n,
+            Err(error) => {
+                // Nobody listens any more: the command has ended.
+                drop(broken.send(error));
+                return std::future::pending().await;
+            }
         };
         let result = match n {
             // A terminal has no end of its own. Within a line, the first one hands over what there is of it.
@@ -45,28 +64,27 @@ pub(crate) async fn input(mut from: StdinReader, mut to: Input, terminal: bool) 
     }
 }
 
-/// Gives the client what the command writes, until nobody is left to write, or the command has `ended` and what it had
-/// written has come.
+/// Gives the client what the command writes, until nobody is left to write, or the command has `ended` and nothing comes.
 pub(crate) async fn output(
     mut from: Output,
     mut to: OutputWriter,
     mut ended: watch::Receiver<bool>,
-) -> io::Result<()> {
+) -> io::Result<Ended> {
     let mut buffer = vec![0; CHUNK];
-    let (mut linger, mut rest) = (LINGER, REST);
-    while !linger.is_zero() && rest > 0 {
+    let mut linger = LINGER;
+    let mut how = Ended::Whole;
+    loop {
+        if linger.is_zero() {
+            how = Ended::CutOff;
+            break;
+        }
         let read = from.read(&mut buffer);
         let Some(read) = before_silence(read, &mut ended, &mut linger).await else {
             break;
         };
         match read {
             Ok(0) => break,
-            Ok(n) => {
-                if *ended.borrow() {
-                    rest = rest.saturating_sub(n);
-                }
-                to.write_all(&buffer[..n]).await?;
-            }
+            Ok(n) => to.write_all(&buffer[..n]).await?,
             // The end of a terminal, when nobody has it open any more.
             Err(error) if error.raw_os_error() == Some(EIO) => break,
             Err(error) => {
@@ -75,7 +93,14 @@ pub(crate) async fn output(
             }
         }
     }
-    to.shutdown().await
+    to.shutdown().await?;
+    Ok(how)
+}
+
+/// Takes what nobody has asked for: a terminal that nobody reads would stop its command.
+pub(crate) async fn discard(mut from: Output) {
+    // Its end may be an error.
+    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
 }
 
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
@@ -97,7 +122,7 @@ where
         _ = ended.wait_for(|ended| *ended) => {}
     }
     let began = Instant::now();
-    let read = timeout(*linger, read).await.ok();
+    let read = timeout(SILENCE.min(*linger), read).await.ok();
     *linger = linger.saturating_sub(began.elapsed());
     read
 }

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get};
+use axum::routing::{get, post};
 use spdy::server::GracefulShutdown;
 use tokio::net::TcpListener;
 
@@ -112,8 +112,8 @@ fn app(pod: Arc<Pod>) -> Router {
         .route("/api/v1", get(api::resources))
         .route(of_pod, get(api::pod))
         // GET is WebSocket, where these two have other protocols; kubectl takes the refusal for a reason to try SPDY.
-        .route(&format!("{of_pod}/exec"), any(command::exec))
-        .route(&format!("{of_pod}/attach"), any(command::attach))
+        .route(&format!("{of_pod}/exec"), post(command::exec))
+        .route(&format!("{of_pod}/attach"), post(command::attach))
         .route(
             &format!("{of_pod}/portforward"),
             get(forward::by_websocket).post(forward::by_upgrade),

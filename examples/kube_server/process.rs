@@ -123,7 +123,8 @@ fn in_terminal(
     let (output, input) = pty.into_split();
     let pipes = Pipes {
         stdin: streams.stdin.then(|| Box::pin(input) as Input),
-        stdout: streams.stdout.then(|| Box::pin(output) as Output),
+        // Somebody has to read it in any case.
+        stdout: Some(Box::pin(output)),
         stderr: None,
         terminal: Some(terminal),
     };

@@ -35,7 +35,7 @@ const CHUNK: usize = 32 * KIB;
 const FLOOD: usize = 48 * MIB;
 
 /// A tenth of what any of it may take in all.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The bytes of the flood at an offset: no two chunks are alike.
 fn chunk_at(offset: usize) -> Vec<u8> {

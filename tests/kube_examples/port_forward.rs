@@ -27,7 +27,7 @@ pub(super) async fn started(arguments: &[&str], ports: usize) -> (Running, Vec<S
 }
 
 /// Sends this, and gives what comes to the end.
-pub(super) async fn talk(address: SocketAddr, text: &[u8]) -> String {
+async fn talk(address: SocketAddr, text: &[u8]) -> String {
     let mut io = TcpStream::connect(address).await.unwrap();
     let mut answer = String::new();
     let talk = async {

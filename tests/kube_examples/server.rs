@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use spdy::Config;
+use spdy::kube::remote_command::{Client, Exit, Streams, Version};
+use spdy::kube::{self, remote_command};
 use tokio::net::TcpStream;
 
-use super::port_forward::{interrupted, started, talk};
+use super::port_forward::{interrupted, started};
 use super::*;
 
 /// A server, and its URL.
@@ -80,7 +83,12 @@ async fn connections_are_forwarded_over_both_transports() {
     for option in ["--websocket", "--spdy"] {
         let (program, addresses) = started(&[option, &url, "p", &format!("0:{port}")], 1).await;
         let request = b"GET /api HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        let answer = talk(addresses[0], request).await;
+        let mut io = TcpStream::connect(addresses[0]).await.unwrap();
+        io.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        // Its end is the server's: one that came before the answer would be taken for a client that has gone.
+        let read = io.read_to_string(&mut answer);
+        within("the answer", read).await.unwrap();
         assert!(answer.contains("APIVersions"), "{option}: {answer}");
         interrupted(program).await;
     }
@@ -188,26 +196,68 @@ async fn the_jobs_of_a_terminal_end_with_it() {
     ends_at_once(server).await;
 }
 
-/// It has left the command's process group, and has its output still.
+/// Filters are no part of a command that has ended, and what they write is its output.
 #[tokio::test]
-async fn what_has_escaped_does_not_keep_the_exit_code_back() {
+async fn what_is_written_behind_the_end_of_a_command_comes() {
     let (server, url) = serve(&[]).await;
-    for writes in ["echo x; sleep 0.1", "echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxx"] {
-        let script = format!("setsid sh -c 'while :; do {writes}; done' & sleep 0.2; exit 5");
-        let mut program = Running::start(
-            "kube_exec",
-            &[&url, "p", "--", "sh", "-c", &script],
-            Stdio::null(),
-        );
-        let mut stdout = program.0.stdout.take().unwrap();
-        let drain = tokio::spawn(async move {
-            let mut buffer = Vec::new();
-            stdout.read_to_end(&mut buffer).await.unwrap();
-        });
-        let (_, code, said) = outcome(program.end().await);
-        assert_eq!(code, Some(5), "{said}");
-        drain.await.unwrap();
+    for (script, length) in [
+        ("(sleep 0.2; seq 1000000) & exit 5", 6_888_896),
+        ("(sleep 0.2; echo late) & exit 5", 5),
+    ] {
+        let (out, code, said) = run("kube_exec", &[&url, "p", "--", "sh", "-c", script]).await;
+        assert_eq!((out.len(), code), (length, Some(5)), "{script}: {said}");
     }
+    ends_at_once(server).await;
+}
+
+/// It has left the command's process group, has its output still, and comes to no end.
+#[tokio::test]
+async fn what_goes_on_for_ever_is_cut_off_and_no_success() {
+    let (server, url) = serve(&[]).await;
+    let script = "setsid sh -c 'while :; do echo x; sleep 0.1; done' & sleep 0.2";
+    let (_, code, said) = run("kube_exec", &[&url, "p", "--", "sh", "-c", script]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("goes on writing"), "{said}");
+    ends_at_once(server).await;
+}
+
+/// A terminal that nobody reads would stop its command; kubectl has no option for one.
+#[tokio::test]
+async fn a_terminal_without_an_output_is_read_all_the_same() {
+    let (server, url) = serve(&[]).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let path = "/api/v1/namespaces/default/pods/p/exec\
+                ?command=head&command=-c&command=1000000&command=/dev/zero&stdin=true&tty=true";
+    let request = hyper::Request::post(format!("{url}{path}"))
+        .body(http_body_util::Empty::<hyper::body::Bytes>::new())
+        .unwrap();
+    let io = TcpStream::connect(address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(io);
+    let connect = kube::connect(io, request, remote_command::PROTOCOLS);
+    let switched = within("the answer", connect).await.unwrap();
+    let (session, connection) = switched
+        .switched()
+        .unwrap()
+        .into_session(Config::spdystream_client());
+    tokio::spawn(connection);
+    let wanted = Streams::from_query("stdin=1&tty=1");
+    let client = Client::new(Version::V4, wanted);
+    let streams = within("the streams", client.open(&session)).await.unwrap();
+    let exit = within("the exit code", streams.exit.wait()).await.unwrap();
+    assert_eq!(exit, Exit::Code(0));
+    ends_at_once(server).await;
+}
+
+/// Half of an input is not to be taken for the whole.
+#[tokio::test]
+async fn an_input_that_breaks_off_is_no_success() {
+    let (server, url) = serve(&[]).await;
+    let folder = std::fs::File::open("/").unwrap();
+    let arguments = ["-i", &url, "p", "--", "sh", "-c", "cat; echo whole"];
+    let program = Running::start("kube_exec", &arguments, folder);
+    let (out, code, said) = outcome(program.end().await);
+    assert_eq!((out.as_str(), code), ("", Some(1)), "{said}");
+    assert!(said.contains("standard input"), "{said}");
     ends_at_once(server).await;
 }
 
