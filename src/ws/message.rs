@@ -2,35 +2,53 @@ use bytes::Bytes;
 
 /// A message of a WebSocket library.
 ///
-/// Implemented for [`axum`](https://docs.rs/axum)'s (feature `axum`) and tungstenite's (feature `tokio-tungstenite`). For
-/// others it takes a few lines:
+/// Implemented for [`axum`](https://docs.rs/axum)'s (feature `axum`) and tungstenite's (feature `tokio-tungstenite`).
+///
+/// # Other libraries
+///
+/// Rust allows no implementation of this trait for a type of another crate: put the library's message into a type of your own,
+/// and let the socket take and give that, by `StreamExt::map` and `SinkExt::with` of `futures-util` (feature `sink`). A
+/// socket that is no [stream](futures_core::Stream) and [sink](futures_sink::Sink) has to be made one first.
 ///
 /// ```
-/// use bytes::Bytes;
-/// use spdy::ws::{Content, Message};
+/// # mod library {
+/// #     pub enum Message { Binary(Vec<u8>), Text(String), Ping(Vec<u8>), Close(u16, String) }
+/// # }
+/// use std::future::ready;
 ///
-/// enum Mine {
-///     Binary(Vec<u8>),
-///     Text(String),
-///     Close(u16, String),
-/// }
+/// use bytes::Bytes;
+/// use futures_util::{Sink, SinkExt, Stream, StreamExt};
+/// use spdy::ws::{Content, Message, Tunnel};
+///
+/// struct Mine(library::Message);
 ///
 /// impl Message for Mine {
 ///     fn binary(bytes: Bytes) -> Self {
-///         Self::Binary(bytes.into())
+///         Self(library::Message::Binary(bytes.into()))
 ///     }
 ///
 ///     fn close(code: u16, reason: &'static str) -> Self {
-///         Self::Close(code, reason.into())
+///         Self(library::Message::Close(code, reason.into()))
 ///     }
 ///
 ///     fn into_content(self) -> Content {
-///         match self {
-///             Self::Binary(bytes) => Content::Binary(bytes.into()),
-///             Self::Text(_) => Content::Text,
-///             Self::Close(code, reason) => Content::Close { code: Some(code), reason },
+///         match self.0 {
+///             library::Message::Binary(bytes) => Content::Binary(bytes.into()),
+///             library::Message::Text(_) => Content::Text,
+///             library::Message::Ping(_) => Content::Control,
+///             library::Message::Close(code, reason) => Content::Close { code: Some(code), reason },
 ///         }
 ///     }
+/// }
+///
+/// fn tunnel<S, E>(socket: S) -> Tunnel<impl Stream<Item = Result<Mine, E>> + Sink<Mine, Error = E> + Unpin>
+/// where
+///     S: Stream<Item = Result<library::Message, E>> + Sink<library::Message, Error = E> + Unpin,
+/// {
+///     let socket = socket
+///         .map(|message| message.map(Mine))
+///         .with(|Mine(message)| ready(Ok(message)));
+///     Tunnel::new(socket)
 /// }
 /// ```
 pub trait Message: Sized {

@@ -1,12 +1,13 @@
 //! SPDY through a WebSocket: the binary messages carry the bytes of a session, in any split.
 //!
-//! [`Tunnel`] makes a transport of a WebSocket of any library, and a [`Session`](crate::stream::Session) runs on that as on
+//! [`Tunnel`] makes a transport of a WebSocket, and a [`Session`](crate::stream::Session) runs on that as on
 //! any other, in either role. It is how `kubectl port-forward` speaks SPDY/3.1 since Kubernetes 1.31, where proxies that know
 //! no Upgrade but this one are in between.
 //!
 //! The handshake is the library's, and so is everything about the WebSocket itself: frames, masks, the answers to Ping and
 //! Close. The tunnel wants a [stream](futures_core::Stream) and [sink](futures_sink::Sink) of [`Message`]s, which those of
-//! axum and tungstenite are with the features `axum` and `tokio-tungstenite`.
+//! axum and tungstenite are with the features `axum` and `tokio-tungstenite`. For those of others [`Message`] shows what
+//! it takes: a type around theirs, and the socket mapped to it.
 //!
 //! At the end of a session its GOAWAY goes first, then Close with the code 1000.
 //!
@@ -38,12 +39,14 @@
 //! ```no_run
 //! # #[cfg(all(feature = "axum", feature = "kube"))]
 //! # mod example {
+//! use std::time::Duration;
+//!
 //! use axum::{Router, extract::WebSocketUpgrade, routing::any};
 //! use axum::http::{HeaderMap, StatusCode, header::ORIGIN};
 //! use axum::response::{IntoResponse, Response};
 //! use spdy::kube::port_forward::{Server, WEBSOCKET_PROTOCOL};
-//! use spdy::{Config, stream::Session, ws::Tunnel};
-//! use tokio::net::TcpStream;
+//! use spdy::{Config, Overflow, stream::Session, ws::Tunnel};
+//! use tokio::{net::TcpStream, time::timeout};
 //!
 //! async fn port_forward(headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
 //!     if headers.contains_key(ORIGIN) {
@@ -56,14 +59,19 @@
 //!     }
 //!     let upgrade = upgrade.max_message_size(256 << 10).max_frame_size(256 << 10);
 //!     upgrade.on_upgrade(|socket| async {
-//!         let (session, connection) = Session::server(Tunnel::new(socket), Config::spdystream_server());
+//!         // A target that takes nothing holds all others up: for so long.
+//!         let stuck = Overflow::Reset { after: Duration::from_secs(30) };
+//!         let config = Config::spdystream_server().overflow(stuck);
+//!         let (session, connection) = Session::server(Tunnel::new(socket), config);
 //!         tokio::spawn(connection);
 //!         let mut server = Server::new(session);
 //!         while let Ok(Some(forward)) = server.accept().await {
 //!             tokio::spawn(async move {
-//!                 match TcpStream::connect(("127.0.0.1", forward.port())).await {
-//!                     Ok(target) => forward.copy(target).await,
-//!                     Err(error) => forward.fail(error).await,
+//!                 let dial = TcpStream::connect(("127.0.0.1", forward.port()));
+//!                 match timeout(Duration::from_secs(10), dial).await {
+//!                     Ok(Ok(target)) => forward.copy(target).await,
+//!                     Ok(Err(error)) => forward.fail(error).await,
+//!                     Err(late) => forward.fail(late).await,
 //!                 }
 //!             });
 //!         }

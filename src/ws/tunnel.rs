@@ -32,8 +32,8 @@ const UNSUPPORTED_DATA: u16 = 1003;
 
 /// The bytes in the binary messages of a WebSocket, as a transport: `AsyncRead + AsyncWrite`.
 ///
-/// `S` is a WebSocket of any library after its handshake: a stream and a sink of [`Message`]s, such as
-/// `axum::extract::ws::WebSocket` or `tokio_tungstenite::WebSocketStream`.
+/// `S` is a WebSocket after its handshake: a stream and a sink of [`Message`]s, such as `axum::extract::ws::WebSocket` or
+/// `tokio_tungstenite::WebSocketStream`, or one of another library that was [mapped](Message#other-libraries).
 ///
 /// # Reading
 ///

@@ -1,5 +1,6 @@
 //! A tungstenite client of an axum server, over TCP.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use futures_util::{SinkExt, StreamExt};
 use spdy::headers::HeaderBlock;
 use spdy::kube::port_forward::{Client, WEBSOCKET_PROTOCOL};
 use spdy::stream::OpenOptions;
-use spdy::ws::Tunnel;
+use spdy::ws::{Content, Tunnel};
 use spdy::{Config, FlowControl, Timeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -314,4 +315,46 @@ async fn a_peer_that_takes_nothing_meets_the_write_timeout_whatever_the_library_
     let error = within("the end", running).await.unwrap().unwrap_err();
     assert_eq!(error.timeout_kind(), Some(Timeout::Write), "{error}");
     assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
+}
+
+/// tungstenite's message, as one of a library that the crate does not know.
+struct Mine(Message);
+
+impl spdy::ws::Message for Mine {
+    fn binary(bytes: Bytes) -> Self {
+        Self(Message::Binary(bytes))
+    }
+
+    fn close(code: u16, reason: &'static str) -> Self {
+        let (code, reason) = (code.into(), reason.into());
+        Self(Message::Close(Some(CloseFrame { code, reason })))
+    }
+
+    fn into_content(self) -> Content {
+        match self.0 {
+            Message::Binary(bytes) => Content::Binary(bytes),
+            Message::Text(_) => Content::Text,
+            Message::Close(frame) => Content::Close {
+                code: frame.as_ref().map(|frame| frame.code.into()),
+                reason: String::new(),
+            },
+            _ => Content::Control,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_messages_of_any_library_go_through_in_a_type_of_ones_own() {
+    let (socket, mut ended) = connected().await;
+    let socket = socket
+        .map(|message| message.map(Mine))
+        .with(|Mine(message)| ready(Ok::<_, tungstenite::Error>(message)));
+    let (session, connection) = Session::client(Tunnel::new(socket), Config::spdystream_client());
+    let running = spawn(connection);
+    let client = Client::new(session.clone());
+    let sizes = [1, 1000, 300_000].map(|size| pattern(size, size));
+    join_all(sizes.iter().map(|bytes| echo(&client, bytes))).await;
+    session.shutdown();
+    within("the end", running).await.unwrap().unwrap();
+    outcome(&mut ended).await.unwrap();
 }
