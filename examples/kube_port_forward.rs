@@ -167,7 +167,8 @@ async fn through_websocket(args: &Args) -> Result<Result<Connected, BoxError>, B
         Err(WsError::Http(response)) => {
             let body = response.body().as_deref().unwrap_or_default();
             Ok(Err(match Status::from_json(body) {
-                Some(status) => format!("{}: {}", response.status(), status.message).into(),
+                // Displayed, because the words are the server's: nothing in them is to take the terminal apart.
+                Some(status) => format!("{}: {status}", response.status()).into(),
                 None => response.status().to_string().into(),
             }))
         }

@@ -182,3 +182,23 @@ async fn wrong_arguments_are_told_in_one_line() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn what_a_server_says_does_not_take_the_terminal_apart() {
+    let server = api::serve().await;
+    let shown = "\\u{1b}]0;title\\u{7}\\r\\nkube_exec: all is well\n";
+    for (name, arguments) in [
+        ("kube_exec", &[&server, "hostile", "--", "ls"][..]),
+        (
+            "kube_port_forward",
+            &["--websocket", &server, "hostile", "80"],
+        ),
+        ("kube_port_forward", &["--spdy", &server, "hostile", "80"]),
+    ] {
+        let said = failure(name, arguments).await;
+        assert!(said.ends_with(shown), "{name} {arguments:?}: {said:?}");
+    }
+    // The outcome of a command, and that of a connection, are its words as well.
+    let said = failure("kube_exec", &[&server, "p", "--", "fail", "\u{1b}[2J\nx"]).await;
+    assert!(said.ends_with("failed: \\u{1b}[2J\\nx\n"), "{said:?}");
+}

@@ -17,7 +17,7 @@ use crate::session::Config;
 use crate::stream::{self, Session};
 use crate::upgrade;
 
-/// How much of the body of a refusal is read.
+/// How many bytes of the body of a refusal are read.
 const MAX_BODY: usize = 64 << 10;
 
 /// How many characters of it a message shows.
@@ -185,17 +185,11 @@ impl Refused {
     }
 }
 
-/// The reason and the message of its `Status`; without one, the body. Both are cut at 500 characters, and without control
-/// characters.
+/// Its [`Status`]; without one, the body, cut at 500 characters and without control characters.
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(status) = &self.status {
-            let reason = match status.reason.as_str() {
-                "" => "Unknown",
-                reason => reason,
-            };
-            let message = printable(&status.message, SHOWN);
-            return write!(f, "{} from server: {message}", printable(reason, SHOWN));
+            return status.fmt(f);
         }
         let body = String::from_utf8_lossy(self.response.body());
         write!(

@@ -1,9 +1,19 @@
 //! The `Status` object of Kubernetes, as far as streaming needs it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use super::printable;
+
+/// How many characters of a text a message shows.
+const SHOWN: usize = 500;
 
 /// What went wrong, or that nothing did, in Kubernetes' own words: the body of a refused request, and the outcome of a
 /// command. What a field of another peer holds beyond these is dropped.
+///
+/// Its fields are texts of the peer as they came, escape sequences and all. Its `Display` is for people, and safe to print:
+/// reason and message, each cut at 500 characters, without what would take a terminal or a log apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -127,6 +137,20 @@ impl Status {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_success() {
+            return f.write_str("Success");
+        }
+        let reason = match self.reason.as_str() {
+            "" => "Unknown",
+            reason => reason,
+        };
+        let (reason, message) = (printable(reason, SHOWN), printable(&self.message, SHOWN));
+        write!(f, "{reason} from server: {message}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +173,21 @@ mod tests {
         assert_eq!(
             Status::from_json(failure.to_json().as_bytes()),
             Some(failure)
+        );
+    }
+
+    #[test]
+    fn a_status_is_shown_without_what_would_take_a_terminal_apart() {
+        assert_eq!(Status::success().to_string(), "Success");
+        let failure = Status::failure("Not\u{7}Found", "no\u{1b}[2Jpod\r\nhere\u{9b}".to_owned());
+        assert_eq!(
+            failure.to_string(),
+            "Not\\u{7}Found from server: no\\u{1b}[2Jpod\\r\\nhere\\u{9b}"
+        );
+        let long = Status::failure("", "a".repeat(1000));
+        assert_eq!(
+            long.to_string(),
+            format!("Unknown from server: {}", "a".repeat(500))
         );
     }
 

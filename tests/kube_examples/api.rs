@@ -36,8 +36,13 @@ pub(crate) async fn serve() -> String {
 }
 
 fn not_found(pod: &str) -> Response {
+    let what = match pod {
+        // A title for the terminal, a bell, and a line of its own.
+        "hostile" => r"\u001b]0;title\u0007\r\nkube_exec: all is well".to_owned(),
+        pod => format!(r#"pods \"{pod}\" not found"#),
+    };
     let status = format!(
-        r#"{{"kind":"Status","status":"Failure","reason":"NotFound","code":404,"message":"pods \"{pod}\" not found"}}"#
+        r#"{{"kind":"Status","status":"Failure","reason":"NotFound","code":404,"message":"{what}"}}"#
     );
     (StatusCode::NOT_FOUND, status).into_response()
 }
@@ -47,7 +52,7 @@ async fn exec(
     Query(query): Query<Vec<(String, String)>>,
     mut request: Request,
 ) -> Response {
-    if pod == "missing" {
+    if pod == "missing" || pod == "hostile" {
         return not_found(&pod);
     }
     let streams = Streams::from_query(request.uri().query().unwrap_or_default());
@@ -137,7 +142,7 @@ async fn through_websocket(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let upgrade = match pod.as_str() {
-        "missing" => return not_found(&pod),
+        "missing" | "hostile" => return not_found(&pod),
         "no-websocket" => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
         // Switches, but says no protocol.
         "no-protocol" => upgrade,
@@ -151,7 +156,7 @@ async fn through_websocket(
 }
 
 async fn through_upgrade(Path((_, pod)): Path<(String, String)>, mut request: Request) -> Response {
-    if pod == "missing" {
+    if pod == "missing" || pod == "hostile" {
         return not_found(&pod);
     }
     let upgrade = match kube::on(&mut request, port_forward::PROTOCOLS) {
