@@ -188,20 +188,21 @@ async fn run() -> Result<ExitCode, BoxError> {
     let (session, connection) = switched.into_session(Config::spdystream_client());
     let connection = tokio::spawn(connection);
 
+    let mut ends = terminal::Ends::new()?;
     let exit = tokio::select! {
-        exit = run_command(&session, version, args.streams) => Some(exit?),
-        // In a raw terminal Ctrl-C is a byte for the command instead.
-        _ = tokio::signal::ctrl_c() => None,
+        exit = run_command(&session, version, args.streams) => Ok(exit?),
+        // In a raw terminal Ctrl-C is a byte for the command instead. The terminal is as before by the end of this.
+        signal = ends.next() => Err(signal),
     };
     // The last handle: GOAWAY, and the end of the connection, which the server may be slow to see.
     drop(session);
     drop(tokio::time::timeout(Duration::from_secs(1), connection).await);
     match exit {
-        Some(Exit::Code(code)) => Ok(ExitCode::from(code)),
+        Ok(Exit::Code(code)) => Ok(ExitCode::from(code)),
         // Displayed, because the words are the server's: nothing in them is to take the terminal apart.
-        Some(failed) => Err(failed.to_string().into()),
-        // As a shell tells that a process was ended by SIGINT.
-        None => Ok(ExitCode::from(130)),
+        Ok(failed) => Err(failed.to_string().into()),
+        // As a shell tells that a process was ended by a signal.
+        Err(signal) => Ok(ExitCode::from(128 + signal)),
     }
 }
 

@@ -1,4 +1,6 @@
-//! The terminal at our end.
+//! The terminal at our end, and the signals that have to do with it.
+
+use std::io;
 
 use spdy::kube::remote_command::{Streams, TerminalSize};
 
@@ -58,8 +60,61 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
-        // A terminal that is gone needs nothing.
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.before);
+        // A terminal that is gone needs nothing. What it was written may wait for ever to be shown: not waited for.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// What tells the program to end: Ctrl-C, and on Unix whatever else does that in a terminal or from outside. Unheeded they
+/// would end it at once, and leave the terminal raw.
+pub(crate) struct Ends {
+    #[cfg(unix)]
+    signals: Vec<(u8, tokio::signal::unix::Signal)>,
+}
+
+impl Ends {
+    /// Heeds them from here on.
+    #[cfg(unix)]
+    pub(crate) fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        // With the numbers that POSIX gives them.
+        let kinds = [
+            (1, SignalKind::hangup()),
+            (2, SignalKind::interrupt()),
+            (3, SignalKind::quit()),
+            (15, SignalKind::terminate()),
+        ];
+        let signals = kinds.map(|(number, kind)| Ok((number, signal(kind)?)));
+        let signals = signals.into_iter().collect::<io::Result<_>>()?;
+        Ok(Self { signals })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for one, and gives its number.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) -> u8 {
+        use std::task::Poll;
+        std::future::poll_fn(|cx| {
+            for (number, signal) in &mut self.signals {
+                if signal.poll_recv(cx).is_ready() {
+                    return Poll::Ready(*number);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) -> u8 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        2
     }
 }
 

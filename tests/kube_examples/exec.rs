@@ -137,12 +137,37 @@ async fn the_size_of_the_environment_is_told_where_there_is_no_terminal() {
     assert_eq!(program.end().await.status.code(), Some(130));
 }
 
-#[tokio::test]
-async fn a_terminal_is_raw_while_the_command_runs_and_its_size_is_told() {
-    let server = api::serve().await;
+/// The end of a terminal that a program gets, and the one that a user has.
+fn terminal() -> (std::fs::File, std::fs::File) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let end = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    (end, terminal.into())
+}
+
+fn is_raw(terminal: &std::fs::File) -> bool {
+    let modes = tcgetattr(terminal).unwrap().local_modes;
+    !modes.intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)
+}
+
+async fn becomes_raw(terminal: &std::fs::File) {
+    let began = std::time::Instant::now();
+    while !is_raw(terminal) {
+        assert!(began.elapsed() < LIMIT, "it does not become raw");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_is_raw_while_the_command_runs_and_its_size_is_told() {
+    let server = api::serve().await;
+    let (end, terminal) = terminal();
     let resize = |columns, rows| {
         let size = Winsize {
             ws_col: columns,
@@ -152,17 +177,7 @@ async fn a_terminal_is_raw_while_the_command_runs_and_its_size_is_told() {
         };
         tcsetwinsize(&terminal, size).unwrap();
     };
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let end = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    let is_raw = || {
-        let modes = tcgetattr(&end).unwrap().local_modes;
-        !modes.intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)
-    };
-    assert!(!is_raw());
+    assert!(!is_raw(&end));
 
     resize(80, 24);
     let arguments = ["-i", "-t", &server, "p", "--", "sizes"];
@@ -171,26 +186,22 @@ async fn a_terminal_is_raw_while_the_command_runs_and_its_size_is_told() {
     let mut lines = program.lines();
     let line = within("a size", lines.next_line()).await.unwrap();
     assert_eq!(line.as_deref(), Some("80 24"));
-    assert!(is_raw());
+    assert!(is_raw(&end));
     resize(132, 50);
     program.signal("-WINCH");
     let line = within("a size", lines.next_line()).await.unwrap();
     assert_eq!(line.as_deref(), Some("132 50"));
     program.signal("-INT");
     assert_eq!(program.end().await.status.code(), Some(130));
-    assert!(!is_raw(), "it is as it was before");
+    assert!(!is_raw(&end), "it is as it was before");
 
     // Ctrl-C and a line without its end are bytes for the command. Nothing echoes, and no line is waited for.
     let arguments = ["-i", "-t", &server, "p", "--", "cat"];
     let stdin = end.try_clone().unwrap();
     let mut program = Running::start("kube_exec", &arguments, stdin);
     let mut stdout = program.0.stdout.take().unwrap();
-    let began = std::time::Instant::now();
-    while !is_raw() {
-        assert!(began.elapsed() < LIMIT, "it does not become raw");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let mut keys = std::fs::File::from(terminal.try_clone().unwrap());
+    becomes_raw(&end).await;
+    let mut keys = terminal;
     keys.write_all(b"a\x03\r").unwrap();
     let mut echo = [0; 3];
     within("the keys", stdout.read_exact(&mut echo))
@@ -204,4 +215,20 @@ async fn a_terminal_is_raw_while_the_command_runs_and_its_size_is_told() {
     let mut shown = Vec::new();
     drop(keys.read_to_end(&mut shown));
     assert!(shown.is_empty(), "{:?}", String::from_utf8_lossy(&shown));
+}
+
+#[tokio::test]
+async fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+    let server = api::serve().await;
+    let (end, _terminal) = terminal();
+    for (signal, number) in [("-HUP", 1), ("-INT", 2), ("-QUIT", 3), ("-TERM", 15)] {
+        let arguments = ["-i", "-t", &server, "p", "--", "hang"];
+        let program = Running::start("kube_exec", &arguments, end.try_clone().unwrap());
+        becomes_raw(&end).await;
+        program.signal(signal);
+        let (_, code, said) = outcome(program.end().await);
+        assert_eq!(code, Some(128 + number), "{signal}: {said}");
+        assert!(!is_raw(&end), "{signal}: it is raw still");
+        assert_eq!(said, "", "{signal}");
+    }
 }
