@@ -4,6 +4,7 @@
 //! zlib contexts run outside any lock, and what [`Session::poll_frame`] yields is emitted, and so compressed,
 //! in that order.
 
+mod abandon;
 mod budget;
 mod config;
 mod control;

@@ -10,7 +10,7 @@ use super::store::Key;
 use super::stream::{Finish, Mark, Opener, Place, Stream};
 use super::window::StreamWindow;
 use crate::error::{Error, Initiator};
-use crate::frame::{Priority, ResetStatus, StreamId};
+use crate::frame::{Priority, StreamId};
 use crate::headers::{BlockError, HeaderBlock};
 
 /// How many streams may wait for an open slot beyond the limit of the peer.
@@ -450,29 +450,6 @@ impl Session {
             .is_none_or(|stream| stream.send.finish != Finish::Open)
     }
 
-    /// Resets a stream; one whose SYN_STREAM was not sent is just withdrawn. Nothing happens if it is over.
-    ///
-    /// Status 0 is none (section 2.6.3), and peers end the session for it: PROTOCOL_ERROR, the generic one, is sent instead.
-    pub fn reset(&mut self, key: Key, status: ResetStatus) {
-        let status = if status.code() == 0 {
-            ResetStatus::PROTOCOL_ERROR
-        } else {
-            status
-        };
-        self.reset_stream(key, status, Initiator::User, "reset by the application");
-    }
-
-    /// Resets the streams whose direction to the peer the application has not ended, with `all` the others too; says how
-    /// many.
-    pub fn reset_streams(&mut self, all: bool, status: ResetStatus) -> usize {
-        let mut keys = self.store.keys();
-        keys.retain(|key| all || !self.is_finished_sending(*key));
-        for key in &keys {
-            self.reset(*key, status);
-        }
-        keys.len()
-    }
-
     /// Nobody will accept streams any more: waiting ones and new ones are refused.
     pub fn stop_accepting(&mut self) {
         self.config.accept_streams = false;
@@ -484,40 +461,6 @@ impl Session {
     #[must_use]
     pub fn is_accepting(&self) -> bool {
         self.config.accept_streams && !self.is_draining()
-    }
-
-    /// The application drops its sending handle. A direction that it has not ended is cut off: the stream is reset
-    /// with CANCEL, because a clean end would pass a half-written body off as whole.
-    pub fn drop_send(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else {
-            return;
-        };
-        stream.send.held = false;
-        stream.send.interest = false;
-        if stream.send.finish == Finish::Open && !stream.is_closed() {
-            self.reset(key, ResetStatus::CANCEL);
-        }
-        self.credit_abandoned(key);
-        self.remove_if_over(key);
-    }
-
-    /// The application drops its receiving handle: what arrives from now on is discarded and credited to the
-    /// connection; to the stream only once the sending handle is dropped too. If our direction has ended already, the stream is reset with CANCEL.
-    pub fn drop_recv(&mut self, key: Key) {
-        let Some(stream) = self.store.get_mut(key) else {
-            return;
-        };
-        stream.recv.held = false;
-        stream.recv.interest = false;
-        stream.recv.reply_interest = false;
-        let unwanted = stream.send.finish == Finish::Done && stream.state.is_recv_open();
-        self.discard_unread(key);
-        self.credit.remove(&mut self.store, key);
-        if unwanted {
-            self.reset(key, ResetStatus::CANCEL);
-        }
-        self.credit_abandoned(key);
-        self.remove_if_over(key);
     }
 
     /// Sends a PING; [`Event::Pong`](super::Event::Pong) reports its echo.
