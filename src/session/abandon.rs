@@ -19,12 +19,22 @@ impl Session {
         self.reset_stream(key, status, Initiator::User, "reset by the application");
     }
 
-    /// Resets the streams whose direction to the peer the application has not ended, with `all` the others too; says how
-    /// many.
-    pub fn reset_streams(&mut self, all: bool, status: ResetStatus) -> usize {
+    /// [Resets](Self::reset) every stream; says how many there were, with those that are over and still held.
+    pub fn reset_all(&mut self, status: ResetStatus) -> usize {
+        let keys = self.store.keys();
+        self.reset_each(&keys, status)
+    }
+
+    /// [Resets](Self::reset) the streams whose direction to the peer the application has not ended; says how many there
+    /// were. What is queued on the others still goes out.
+    pub fn reset_unfinished(&mut self, status: ResetStatus) -> usize {
         let mut keys = self.store.keys();
-        keys.retain(|key| all || !self.is_finished_sending(*key));
-        for key in &keys {
+        keys.retain(|key| !self.is_finished_sending(*key));
+        self.reset_each(&keys, status)
+    }
+
+    fn reset_each(&mut self, keys: &[Key], status: ResetStatus) -> usize {
+        for key in keys {
             self.reset(*key, status);
         }
         keys.len()

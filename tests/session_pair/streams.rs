@@ -2,7 +2,7 @@
 
 use spdy::Config;
 use spdy::frame::{HeaderFrame, Received, ResetStatus, Role, SettingId, StreamId};
-use spdy::headers::BlockError;
+use spdy::headers::{BlockError, HeaderBlock};
 use spdy::session::{Event, OpenOptions, Read};
 
 use crate::pair::*;
@@ -585,4 +585,26 @@ fn keys_of_ended_streams_do_no_harm() {
     );
     assert!(peer.sent().is_empty());
     assert!(peer.session.stream_error(new).is_none());
+}
+
+#[test]
+fn what_is_not_finished_can_be_reset_apart_from_the_rest() {
+    let mut peer = Solo::started(Role::Server, Config::server());
+    let [open, finished] = [1, 3].map(|stream| {
+        let key = peer.accepted(stream, false);
+        peer.session
+            .reply(key, HeaderBlock::empty(), false)
+            .unwrap();
+        key
+    });
+    peer.sent();
+    for key in [open, finished] {
+        peer.session.write_slice(key, b"words").unwrap();
+    }
+    peer.session.finish(finished).unwrap();
+    let status = ResetStatus::INTERNAL_ERROR;
+    assert_eq!(peer.session.reset_unfinished(status), 1);
+    assert_eq!(peer.sent(), ["RST_STREAM 1 INTERNAL_ERROR", "DATA 3 5 FIN"]);
+    assert_eq!(peer.session.reset_all(status), 2);
+    assert_eq!(peer.sent(), ["RST_STREAM 3 INTERNAL_ERROR"]);
 }

@@ -406,10 +406,11 @@ impl ExitSender {
         let outcome = while_taken(&session, limit, self.tell(&exit)).await;
         // CANCEL could pass for the end of output that is not whole. A session that failed has no streams.
         let status = ResetStatus::INTERNAL_ERROR;
-        let reset = |all| {
+        let reset_all = || session.shared().with(|s| s.session.reset_all(status));
+        let reset_unfinished = || {
             session
                 .shared()
-                .with(|s| s.session.reset_streams(all, status))
+                .with(|s| s.session.reset_unfinished(status))
         };
         let Some(outcome) = outcome else {
             let why = format!(
@@ -417,20 +418,20 @@ impl ExitSender {
             );
             tracing::warn!("{why}; its streams are reset");
             // Before anything else is queued behind the outcome.
-            drop(reset(true));
+            drop(reset_all());
             drop(self);
             session.closed().await;
             return Err(Error::timeout_because(Timeout::Write, why));
         };
         drop(self);
         if within(&session, limit, session.closed()).await.is_none() {
-            if reset(false).is_ok_and(|streams| streams > 0) {
+            if reset_unfinished().is_ok_and(|streams| streams > 0) {
                 tracing::warn!("outputs of a command that has ended are open; they are reset");
             }
             let ended = while_taken(&session, limit, session.closed()).await;
             if ended.is_none() {
                 tracing::warn!("a client grants no window for the last output; it is reset");
-                drop(reset(true));
+                drop(reset_all());
                 session.closed().await;
             }
         }
