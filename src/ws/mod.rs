@@ -30,7 +30,8 @@
 //! | tungstenite | `WebSocketConfig::max_message_size` and `max_frame_size` |
 //!
 //! Beside that, tungstenite keeps a buffer of 128 KiB for reading, and lets as much pile up for writing unless it is told to
-//! flush, as a session tells it after each batch.
+//! flush, as a session tells it after each batch. It answers each Ping, and keeps the answers that the socket does not take:
+//! behind 64 of them a tunnel reads no more until they are written.
 //!
 //! # A server
 //!

@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
@@ -21,6 +21,10 @@ const MESSAGE: usize = 32 << 10;
 /// How many messages one read takes. Go writes a frame in up to eight pieces, each a message: one read for each would cost
 /// its reader eight rounds. And a peer that sends empty ones only, and fast, would never let other tasks run.
 const AT_ONCE: usize = 32;
+
+/// How many Pings may wait for their answers to be written. Each is answered by the library, which keeps what the socket
+/// does not take: a peer that asks and never reads would fill the memory. 64 are 8 KiB.
+const UNANSWERED: usize = 64;
 
 /// How many characters of a peer's reason an error shows. No valid Close has more.
 const REASON_SHOWN: usize = 123;
@@ -65,6 +69,12 @@ pub struct Tunnel<S> {
     unread: Bytes,
     reading: Reading,
     writing: Writing,
+    /// Pings and Pongs that have come since all was written.
+    unanswered: usize,
+    /// Waits for that before it reads on.
+    reader: Option<Waker>,
+    /// Whoever writes and had to wait: the socket may know the reader in its place.
+    writer: Option<Waker>,
     /// What `shutdown` says. Nothing after the peer's Close, which the library answers, nor when the socket has failed.
     farewell: Option<(u16, &'static str)>,
 }
@@ -99,6 +109,9 @@ impl<S> Tunnel<S> {
             unread: Bytes::new(),
             reading: Reading::Open,
             writing: Writing::Open,
+            unanswered: 0,
+            reader: None,
+            writer: None,
             farewell: Some((NORMAL, "")),
         }
     }
@@ -117,7 +130,7 @@ impl<S> Tunnel<S> {
     fn receive(&mut self, content: Content) {
         match content {
             Content::Binary(bytes) => self.unread = bytes,
-            Content::Control => {}
+            Content::Control => self.unanswered += 1,
             Content::Text => {
                 let why = "a text message came through a tunnel; all of its messages are binary";
                 self.read_failed(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -154,6 +167,19 @@ impl<S> Tunnel<S> {
         }
     }
 
+    /// All was written: the other side, reader or writer, goes on, too.
+    fn all_written(&mut self, by_reader: bool) {
+        self.unanswered = 0;
+        let (reader, writer) = (self.reader.take(), self.writer.take());
+        let other = if by_reader { writer } else { reader };
+        other.into_iter().for_each(Waker::wake);
+    }
+
+    /// The writer has to wait.
+    fn writer_waits(&mut self, cx: &Context<'_>) {
+        self.writer = Some(cx.waker().clone());
+    }
+
     fn write_failed(&mut self, error: impl Into<BoxError>) -> io::Error {
         self.writing = Writing::Failed;
         from_library(error.into())
@@ -185,7 +211,11 @@ where
         if slices.iter().all(|slice| slice.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        if let Err(error) = ready!(Pin::new(&mut self.socket).poll_ready(cx)) {
+        let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) else {
+            self.writer_waits(cx);
+            return Poll::Pending;
+        };
+        if let Err(error) = ready {
             return Poll::Ready(Err(self.write_failed(error)));
         }
         let bytes = join(slices);
@@ -194,6 +224,25 @@ where
             Ok(()) => Poll::Ready(Ok(n)),
             Err(error) => Poll::Ready(Err(self.write_failed(error))),
         }
+    }
+
+    /// Waits until the answers to Pings are written, if there are many.
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unanswered < UNANSWERED {
+            return Poll::Ready(());
+        }
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Ok(())) => self.all_written(true),
+            Poll::Ready(Err(error)) => {
+                let error = self.write_failed(error);
+                self.read_failed(error);
+            }
+            Poll::Pending => {
+                self.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Hands our Close to the sink.
@@ -214,7 +263,7 @@ where
 
 impl<S, M, E> AsyncRead for Tunnel<S>
 where
-    S: Stream<Item = Result<M, E>> + Unpin,
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     M: Message,
     E: Into<BoxError>,
 {
@@ -232,6 +281,13 @@ where
             let some = buf.filled().len() > before;
             if buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if matches!(self.reading, Reading::Open) && self.poll_answered(cx).is_pending() {
+                return if some {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
             }
             match &mut self.reading {
                 Reading::Open => {}
@@ -303,19 +359,34 @@ where
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why)));
             }
         }
-        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.write_failed(error)))
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                self.all_written(false);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.write_failed(error))),
+            Poll::Pending => {
+                self.writer_waits(cx);
+                Poll::Pending
+            }
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.writing, Writing::Open | Writing::Refused) {
-            ready!(self.poll_farewell(cx))?;
+            if self.poll_farewell(cx)?.is_pending() {
+                self.writer_waits(cx);
+                return Poll::Pending;
+            }
             self.writing = Writing::Closing;
         }
         if matches!(self.writing, Writing::Closed | Writing::Failed) {
             return Poll::Ready(Ok(()));
         }
-        let closed = ready!(Pin::new(&mut self.socket).poll_close(cx));
+        let Poll::Ready(closed) = Pin::new(&mut self.socket).poll_close(cx) else {
+            self.writer_waits(cx);
+            return Poll::Pending;
+        };
         self.writing = Writing::Closed;
         match closed {
             Err(error) if self.farewell.is_some() => Poll::Ready(Err(self.write_failed(error))),

@@ -17,6 +17,7 @@ use spdy::kube::port_forward::{Client, WEBSOCKET_PROTOCOL};
 use spdy::stream::OpenOptions;
 use spdy::ws::{Content, Tunnel};
 use spdy::{Config, FlowControl, Timeout};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -357,4 +358,23 @@ async fn the_messages_of_any_library_go_through_in_a_type_of_ones_own() {
     session.shutdown();
     within("the end", running).await.unwrap().unwrap();
     outcome(&mut ended).await.unwrap();
+}
+
+/// tungstenite keeps what the socket does not take, without a limit.
+#[tokio::test]
+async fn a_flood_of_pings_whose_answers_nobody_reads_is_not_taken() {
+    let (socket, _ended) = connected().await;
+    let mut io = socket.into_inner();
+    // Masked with zeroes: a Ping of 125 bytes.
+    let mut ping = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
+    ping.extend_from_slice(&[7; 125]);
+    let flood = ping.repeat(1000);
+    let mut sent = 0;
+    while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), io.write_all(&flood)).await
+    {
+        written.unwrap();
+        sent += flood.len();
+        // What the system keeps on the way is a few megabytes.
+        assert!(sent < 100 << 20, "it takes all");
+    }
 }

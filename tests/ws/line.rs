@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) sent: Vec<Plain>,
     /// How many more messages are taken.
     pub(crate) room: usize,
+    /// Flushing waits.
+    pub(crate) stuck: bool,
     /// How many of those sent were flushed.
     pub(crate) flushed: usize,
     pub(crate) closes: usize,
@@ -79,6 +81,7 @@ pub(crate) fn tunnel() -> (Tunnel<Socket>, Line) {
         polls: 0,
         sent: Vec::new(),
         room: usize::MAX,
+        stuck: false,
         flushed: 0,
         closes: 0,
         close_waits: 0,
@@ -177,9 +180,14 @@ impl Sink<Plain> for Socket {
         Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
         let mut state = self.0.0.lock().unwrap();
+        if state.stuck {
+            // The one who asked last is woken, as by most sinks.
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         state.flushed = state.sent.len();
         Poll::Ready(Ok(()))
     }

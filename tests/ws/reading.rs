@@ -4,12 +4,15 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::{ArcWake, waker};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use super::line::{Plain, tunnel};
 use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn close(code: u16) -> Plain {
     Plain::Close(Some(code), String::new())
@@ -203,4 +206,86 @@ impl futures_core::Stream for Failing {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Err))
     }
+}
+
+/// Never asked for: nothing is written, nor has it to be answered.
+impl futures_sink::Sink<::axum::extract::ws::Message> for Failing {
+    type Error = ::axum::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        unreachable!()
+    }
+
+    fn start_send(
+        self: Pin<&mut Self>,
+        _: ::axum::extract::ws::Message,
+    ) -> Result<(), Self::Error> {
+        unreachable!()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        unreachable!()
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        unreachable!()
+    }
+}
+
+/// Its answers to Pings would pile up in the library.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_and_takes_no_answer_is_read_no_more() {
+    let (mut tunnel, line) = tunnel();
+    line.with(|state| state.stuck = true);
+    for _ in 0..1000 {
+        line.receive(Plain::Ping);
+    }
+    line.receive_bytes(b"x");
+    let mut reading = Box::pin(read(&mut tunnel, 100));
+    let waits = tokio::time::timeout(SECOND, &mut reading).await;
+    assert!(waits.is_err());
+    assert_eq!(line.with(|state| state.incoming.len()), 1000 - 64 + 1);
+    line.with(|state| state.stuck = false);
+    assert_eq!(reading.await.unwrap(), b"x");
+}
+
+/// In two tasks, of which the socket wakes the one that has asked last.
+#[tokio::test(start_paused = true)]
+async fn reader_and_writer_both_go_on_when_all_is_written() {
+    for reader_first in [true, false] {
+        let (tunnel, line) = tunnel();
+        line.with(|state| state.stuck = true);
+        for _ in 0..100 {
+            line.receive(Plain::Ping);
+        }
+        line.receive_bytes(b"x");
+        let (mut from, mut to) = tokio::io::split(tunnel);
+        let read = async move { read(&mut from, 100).await.unwrap() };
+        let flush = async move { to.flush().await.unwrap() };
+        let (reader, writer);
+        if reader_first {
+            reader = spawn(read);
+            tokio::time::sleep(SECOND).await;
+            writer = spawn(flush);
+        } else {
+            writer = spawn(flush);
+            tokio::time::sleep(SECOND).await;
+            reader = spawn(read);
+        }
+        tokio::time::sleep(SECOND).await;
+        assert!(!reader.is_finished() && !writer.is_finished());
+        line.with(|state| state.stuck = false);
+        assert_eq!(within("the read", reader).await.unwrap(), b"x");
+        within("the flush", writer).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_cannot_be_written_are_an_error_of_the_reader() {
+    let (mut tunnel, line) = tunnel();
+    line.with(|state| state.write_error = Some(ErrorKind::BrokenPipe));
+    for _ in 0..100 {
+        line.receive(Plain::Ping);
+    }
+    assert_eq!(failure(&mut tunnel).await.kind(), ErrorKind::BrokenPipe);
 }
