@@ -15,11 +15,12 @@ use std::time::Duration;
 use http::Request;
 use http::header::AUTHORIZATION;
 use hyper_util::rt::TokioIo;
-use spdy::kube::remote_command::{self, Client, Exit, ResizeWriter, Streams, Version};
+use spdy::kube::remote_command::{self, Client, Exit, ResizeWriter, StdinWriter, Streams, Version};
 use spdy::kube::{self, Answer};
 use spdy::stream::Session;
 use spdy::{Body, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 
 use kube_api::{BoxError, Server, chain, escaped, in_time};
 
@@ -140,29 +141,51 @@ async fn run_command(
 ) -> Result<Exit, BoxError> {
     let streams = Client::new(version, wanted).open(session).await?;
     let _raw = terminal::Raw::enter(wanted);
-    if let Some(mut stdin) = streams.stdin {
-        tokio::spawn(async move {
-            // An input that could not be read to its end is not ended, but reset.
-            tokio::io::copy(&mut tokio::io::stdin(), &mut stdin).await?;
-            stdin.shutdown().await?;
-            stdin.closed().await;
-            Ok::<_, io::Error>(())
-        });
+    let (broken, breaks) = oneshot::channel();
+    if let Some(stdin) = streams.stdin {
+        tokio::spawn(give_input(stdin, broken));
     }
     if let Some(resize) = streams.resize {
         tokio::spawn(tell_sizes(resize));
     }
     // All at once: one that nobody reads would hold up the others.
-    let (stdout, stderr, exit) = tokio::try_join!(
-        pass(streams.stdout, tokio::io::stdout()),
-        pass(streams.stderr, tokio::io::stderr()),
-        async { Ok(streams.exit.wait().await) },
-    )?;
+    let outputs = async {
+        tokio::try_join!(
+            pass(streams.stdout, tokio::io::stdout()),
+            pass(streams.stderr, tokio::io::stderr()),
+            async { Ok(streams.exit.wait().await) },
+        )
+    };
+    let (stdout, stderr, exit) = tokio::select! {
+        all = outputs => all?,
+        // The command is not to take what there was of it for the whole.
+        Ok(error) = breaks => return Err(format!("reading standard input: {error}").into()),
+    };
     let exit = exit?;
     // An outcome of output that is not whole is none.
     stdout?;
     stderr?;
     Ok(exit)
+}
+
+/// Copies standard input to the command, which may want no more of it. One that cannot be read to its end is not ended.
+async fn give_input(mut to: StdinWriter, broken: oneshot::Sender<io::Error>) -> io::Result<()> {
+    let mut from = tokio::io::stdin();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match from.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(n) => to.write_all(&buffer[..n]).await?,
+            Err(error) => {
+                // Nobody listens any more: the command has ended.
+                drop(broken.send(error));
+                return Ok(());
+            }
+        }
+    }
+    to.shutdown().await?;
+    to.closed().await;
+    Ok(())
 }
 
 async fn tell_sizes(mut resize: ResizeWriter) -> spdy::Result<()> {

@@ -16,7 +16,7 @@ const CHUNK: usize = 32 << 10;
 
 /// How long an output of a command that has ended is waited for without a word: something that it has started may have
 /// it still, such as a filter, or a process that goes on for ever.
-const SILENCE: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long it is waited for in all. While the client takes what there was, nothing is waited for.
 const LINGER: Duration = Duration::from_secs(10);

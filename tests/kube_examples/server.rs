@@ -214,7 +214,7 @@ async fn what_is_written_behind_the_end_of_a_command_comes() {
 #[tokio::test]
 async fn what_goes_on_for_ever_is_cut_off_and_no_success() {
     let (server, url) = serve(&[]).await;
-    let script = "setsid sh -c 'while :; do echo x; sleep 0.1; done' & sleep 0.2";
+    let script = "setsid sh -c 'while :; do echo x; sleep 0.02; done' & sleep 0.2";
     let (_, code, said) = run("kube_exec", &[&url, "p", "--", "sh", "-c", script]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("goes on writing"), "{said}");
