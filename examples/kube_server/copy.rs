@@ -72,27 +72,27 @@ pub(crate) async fn output(
 ) -> io::Result<Ended> {
     let mut buffer = vec![0; CHUNK];
     let mut linger = LINGER;
-    let mut how = Ended::Whole;
-    loop {
-        if linger.is_zero() {
-            how = Ended::CutOff;
-            break;
-        }
+    let how = loop {
         let read = from.read(&mut buffer);
         let Some(read) = before_silence(read, &mut ended, &mut linger).await else {
-            break;
+            // Nothing has come for long enough, or enough was waited for in all.
+            break if linger.is_zero() {
+                Ended::CutOff
+            } else {
+                Ended::Whole
+            };
         };
         match read {
-            Ok(0) => break,
+            Ok(0) => break Ended::Whole,
             Ok(n) => to.write_all(&buffer[..n]).await?,
             // The end of a terminal, when nobody has it open any more.
-            Err(error) if error.raw_os_error() == Some(EIO) => break,
+            Err(error) if error.raw_os_error() == Some(EIO) => break Ended::Whole,
             Err(error) => {
                 eprintln!("kube_server: reading from a command: {error}");
-                break;
+                break Ended::CutOff;
             }
         }
-    }
+    };
     to.shutdown().await?;
     Ok(how)
 }
