@@ -89,6 +89,8 @@ async fn connections_are_forwarded_over_both_transports() {
         // Its end is the server's: one that came before the answer would be taken for a client that has gone.
         let read = io.read_to_string(&mut answer);
         within("the answer", read).await.unwrap();
+        // What is open is waited for below, for 10 s.
+        drop(io);
         assert!(answer.contains("APIVersions"), "{option}: {answer}");
         interrupted(program).await;
     }
