@@ -142,8 +142,9 @@ async fn serve(
     }
     let exit = tokio::select! {
         biased;
-        exit = exit_of(process, &ended, &mut outputs) => exit?,
+        // First: a client that has gone ends the outputs, and with them many a command.
         () = session.closed() => return Err(GONE.into()),
+        exit = exit_of(process, &ended, &mut outputs) => exit?,
         Ok(error) = &mut breaks => {
             // It breaks off with the session, too.
             if timeout(Duration::from_secs(1), session.closed()).await.is_ok() {

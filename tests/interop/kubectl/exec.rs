@@ -192,9 +192,8 @@ async fn ended_early(kubectl: Kubectl, arguments: &[&str], signal: &str) {
     assert_eq!(server.commands(), 1);
     process.signal(signal).await;
     process.ended().await;
-    let log = || server.log();
-    let told = until(async || log().contains("the client has gone"));
-    within(NOTICED, told).await;
+    let noticed = until(async || server.commands() == 0);
+    within(NOTICED, noticed).await;
     server.leaves_nothing().await;
 }
 
