@@ -20,17 +20,20 @@ mod api;
 mod exec;
 #[path = "kube_examples/port_forward.rs"]
 mod port_forward;
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "kube_examples/server.rs"]
 mod server;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
-use std::sync::Once;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+
+use crate::programs::program;
 
 /// No step takes longer than this.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -46,33 +49,9 @@ fn within<F: Future>(what: &'static str, future: F) -> impl Future<Output = F::O
     }
 }
 
-/// An example's program, built from the present source.
+/// An example's program.
 fn example(name: &str) -> PathBuf {
-    static BUILD: Once = Once::new();
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().unwrap().parent().unwrap().to_owned();
-    BUILD.call_once(|| {
-        let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--all-features"]);
-        for name in ["kube_exec", "kube_port_forward", "kube_server"] {
-            cargo.args(["--example", name]);
-        }
-        // What cargo tells of this crate; build scripts below would take it for a change, and all of it be built again.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name == "CARGO_MANIFEST_DIR" || name.starts_with("CARGO_PKG_") {
-                cargo.env_remove(&*name);
-            }
-        }
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        let built = cargo.status().unwrap().success();
-        assert!(built, "the examples do not build");
-    });
-    profile.join("examples").join(name)
+    program(&["kube_exec", "kube_port_forward", "kube_server"], name)
 }
 
 /// A program that is ended with the test.

@@ -7,33 +7,21 @@
     reason = "a failing test panics"
 )]
 
+#[path = "support/programs.rs"]
+mod programs;
+
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use programs::program;
 
 /// No run takes longer than this: the longest waits of the program are shorter.
 const LIMIT: Duration = Duration::from_secs(280);
 
-/// The program, built from the present source.
+/// The program.
 fn soak() -> Command {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().unwrap().parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--all-features", "--example", "soak"]);
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success(), "soak does not build");
-        let name = format!("soak{}", std::env::consts::EXE_SUFFIX);
-        profile.join("examples").join(name)
-    });
-    let mut command = Command::new(program);
+    let mut command = Command::new(program(&["soak"], "soak"));
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

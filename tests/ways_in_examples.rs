@@ -9,39 +9,24 @@
     reason = "a failing test panics"
 )]
 
+#[path = "support/programs.rs"]
+mod programs;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
 use std::time::{Duration, Instant};
+
+use programs::program;
 
 /// No step takes longer than this.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// An example's program, built from the present source.
+/// An example's program.
 fn example(name: &str) -> PathBuf {
-    static BUILD: Once = Once::new();
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().unwrap().parent().unwrap().to_owned();
-    BUILD.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--all-features"]);
-        for name in ["one_port", "axum_upgrade", "tls", "connector"] {
-            cargo.args(["--example", name]);
-        }
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(
-            cargo.status().unwrap().success(),
-            "the examples do not build"
-        );
-    });
-    profile.join("examples").join(name)
+    program(&["one_port", "axum_upgrade", "tls", "connector"], name)
 }
 
 /// A program that is ended with the test.
