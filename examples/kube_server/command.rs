@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use spdy::Config;
 use spdy::kube::remote_command::{
     self, Exit, Server, ServerStreams, Streams, TerminalSize, Version,
 };
@@ -22,13 +21,10 @@ use tokio::time::timeout;
 use crate::copy::Ended;
 use crate::ending::Ending;
 use crate::process::{Process, start};
-use crate::{BoxError, Pod, api, copy};
+use crate::{BoxError, Pod, api, config, copy};
 
 /// How long the first size of a terminal is waited for: programs ask for it when they start.
 const FIRST_SIZE: Duration = Duration::from_millis(250);
-
-/// As container runtimes have it: nothing at all for this long, not even a PING.
-const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
 
 const GONE: &str = "the client has gone; its command was killed";
 
@@ -107,8 +103,7 @@ async fn serve(
     argv: &[String],
 ) -> Result<Exit, BoxError> {
     let version = Version::negotiated(Some(upgrade.protocol()))?;
-    let config = Config::spdystream_server().silence_timeout(SILENCE);
-    let (session, connection) = upgrade.session(config).await?;
+    let (session, connection) = upgrade.session(config()).await?;
     tokio::spawn(watcher.watch(connection));
     let mut set = Server::new(version, streams).accept(&session).await?;
 
@@ -117,8 +112,7 @@ async fn serve(
         Ok(started) => started,
         Err(error) => {
             let exit = Exit::Failed(format!("cannot run {:?}: {error}", argv[0]));
-            drop((set.stdin, set.stdout, set.stderr));
-            set.exit.finish(exit.clone()).await?;
+            set.finish(exit.clone()).await?;
             return Ok(exit);
         }
     };

@@ -19,16 +19,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::{Pod, api};
+use crate::{Pod, api, config};
 
 /// How long a target that takes nothing may hold all other connections up, before it is given up.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// How long a target may take to accept.
 const DIAL: Duration = Duration::from_secs(10);
-
-/// As container runtimes have it.
-const SILENCE: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How large a WebSocket message may be: Go's tools and proxies send 32 KiB.
 const MAX_MESSAGE: usize = 256 << 10;
@@ -50,7 +47,7 @@ pub(crate) async fn by_upgrade(
     // From here on a shutdown waits for it.
     let watcher = pod.graceful.watcher();
     tokio::spawn(async move {
-        match upgrade.session(config()).await {
+        match upgrade.session(forwarding()).await {
             Ok((session, connection)) => serve(watcher, session, connection).await,
             Err(error) => eprintln!("kube_server: port-forward: {error}"),
         }
@@ -78,15 +75,14 @@ pub(crate) async fn by_websocket(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(async move |socket| {
-            let (session, connection) = Session::server(Tunnel::new(socket), config());
+            let (session, connection) = Session::server(Tunnel::new(socket), forwarding());
             serve(watcher, session, connection).await;
         })
 }
 
-fn config() -> Config {
-    Config::spdystream_server()
-        .silence_timeout(SILENCE)
-        .overflow(Overflow::Reset { after: STUCK })
+/// One connection that is stuck is given up, and not all of them.
+fn forwarding() -> Config {
+    config().overflow(Overflow::Reset { after: STUCK })
 }
 
 async fn serve<T>(watcher: Watcher, session: Session, connection: Connection<T>)

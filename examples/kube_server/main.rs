@@ -27,9 +27,11 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use spdy::Config;
 use spdy::server::GracefulShutdown;
 use tokio::net::TcpListener;
 
@@ -102,6 +104,12 @@ async fn listen(arguments: &Arguments) -> Result<TcpListener, BoxError> {
         return Err(format!("{at} is no loopback address: {why}").into());
     }
     Ok(listener)
+}
+
+/// The options of all sessions.
+fn config() -> Config {
+    // As container runtimes have it: nothing at all for four hours, not even a PING.
+    Config::spdystream_server().silence_timeout(Duration::from_secs(4 * 60 * 60))
 }
 
 fn app(pod: Arc<Pod>) -> Router {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use pty_process::{Pts, Pty, Size};
+use pty_process::{Pts, Pty};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
@@ -33,7 +33,6 @@ pub(crate) struct Process {
 }
 
 /// What the command reads and writes.
-#[derive(Default)]
 pub(crate) struct Pipes {
     pub(crate) stdin: Option<Input>,
     pub(crate) stdout: Option<Output>,
@@ -104,10 +103,10 @@ fn in_terminal(
     size: TerminalSize,
 ) -> io::Result<(Process, Pipes)> {
     let (pty, pts): (Pty, Pts) = pty_process::open().map_err(io::Error::other)?;
+    let terminal = Terminal(std::os::fd::AsFd::as_fd(&pty).try_clone_to_owned()?);
     // A size of nothing is one that the client does not know.
     if size.width > 0 && size.height > 0 {
-        let size = Size::new(size.height, size.width);
-        pty.resize(size).map_err(io::Error::other)?;
+        terminal.resize(size)?;
     }
     // The leader of a session, and so of a process group.
     let child = pty_process::Command::new(program)
@@ -119,7 +118,6 @@ fn in_terminal(
             pty_process::Error::Io(error) => error,
             other => io::Error::other(other),
         })?;
-    let terminal = Terminal(std::os::fd::AsFd::as_fd(&pty).try_clone_to_owned()?);
     let (output, input) = pty.into_split();
     let pipes = Pipes {
         stdin: streams.stdin.then(|| Box::pin(input) as Input),
