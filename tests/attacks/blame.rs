@@ -1,9 +1,6 @@
 //! Whoever breaks a rule is told so, and so is the application: its error names the rule and who ended what, the log the
 //! frame that did it. One row for each kind of violation.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use spdy::Initiator;
 use spdy::frame::{GoAwayStatus, SettingId};
 use spdy::stream::Stream;
@@ -250,40 +247,10 @@ static ROWS: [Row; 24] = [
     ),
 ];
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn every_violation_is_named_in_the_error_and_its_frame_in_the_log() {
-    // As long as there is only one subscriber, tracing asks that of the thread which reaches an event first, and keeps the
-    // answer: tests beside this one have none, and would silence it.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     for row in &ROWS {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        tracing::subscriber::with_default(subscriber, || runtime.block_on(play(row)));
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = support::trace::logged(play(row));
         let found = log
             .lines()
             .any(|line| row.log.iter().all(|part| line.contains(part)));

@@ -98,8 +98,8 @@ async fn terminal(session: Session) {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_futures_of_a_command_are_woken() {
+/// Runs both sides over transports of every seed, with their connections.
+async fn on_every_seed(server_side: impl AsyncFn(Session), client_side: impl AsyncFn(Session)) {
     for seed in 0..SEEDS {
         let _seed = on_failure(move || println!("seed {seed}"));
         let (a, b) = transports(seed);
@@ -108,11 +108,16 @@ async fn the_futures_of_a_command_are_woken() {
         Joint::new()
             .add("client connection", async { a.await.unwrap() })
             .add("server connection", async { b.await.unwrap() })
-            .add("server", cat(server))
-            .add("client", terminal(client))
+            .add("server", server_side(server))
+            .add("client", client_side(client))
             .run()
             .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_futures_of_a_command_are_woken() {
+    on_every_seed(cat, terminal).await;
 }
 
 /// Mirrors what comes for port 80, and refuses another.
@@ -176,17 +181,5 @@ async fn uses(session: Session) {
 
 #[tokio::test(start_paused = true)]
 async fn the_futures_of_forwarded_connections_are_woken() {
-    for seed in 0..SEEDS {
-        let _seed = on_failure(move || println!("seed {seed}"));
-        let (a, b) = transports(seed);
-        let (client, a) = Session::client(a, narrow(Config::spdystream_client(), seed));
-        let (server, b) = Session::server(b, narrow(Config::spdystream_server(), seed));
-        Joint::new()
-            .add("client connection", async { a.await.unwrap() })
-            .add("server connection", async { b.await.unwrap() })
-            .add("server", forwards(server))
-            .add("client", uses(client))
-            .run()
-            .await;
-    }
+    on_every_seed(forwards, uses).await;
 }

@@ -1,47 +1,13 @@
 //! What a peer does wrong is a few warnings, however often it does it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use spdy::kube::remote_command::Exit;
-use tracing::Level;
 
 use super::port_server::{forwarding, half, next, open_pair};
 use super::*;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// How many lines at WARN and at DEBUG say this.
 fn logged(says: &str, script: impl Future<Output = ()>) -> (usize, usize) {
-    // As long as there is only one subscriber, tracing asks that of the thread which reaches an event first, and keeps the
-    // answer: tests beside this one have none, and would silence it.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    tracing::subscriber::with_default(subscriber, || runtime.block_on(script));
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = support::trace::logged(script);
     let count = |level: &str| {
         let lines = log.lines().filter(|line| line.contains(level));
         lines.filter(|line| line.contains(says)).count()

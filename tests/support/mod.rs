@@ -36,7 +36,7 @@ mod join;
 mod peer;
 mod pipe;
 mod random;
-mod trace;
+pub(crate) mod trace;
 
 use std::future::Future;
 use std::time::Duration;

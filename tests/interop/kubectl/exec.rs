@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::server::KubeServer;
 use super::{Kubectl, each_kubectl};
@@ -79,7 +79,7 @@ async fn five_megabytes_go_through(kubectl: Kubectl) {
         drop(stdin);
     };
     let mut back = Vec::new();
-    let receiving = tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut back);
+    let receiving = stdout.read_to_end(&mut back);
     let ((), read) = wait("the bytes", async { tokio::join!(sending, receiving) }).await;
     read.unwrap();
     assert!(back == noise, "{} bytes came back", back.len());
@@ -154,7 +154,7 @@ async fn attach_gives_input_and_output(kubectl: Kubectl) {
     stdin.write_all(b"one\ntwo\n").await.unwrap();
     drop(stdin);
     let mut back = String::new();
-    let reading = tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut back);
+    let reading = stdout.read_to_string(&mut back);
     wait("the output", reading).await.unwrap();
     assert_eq!(back, "<one>\n<two>\n");
     let ended = process.ended().await;

@@ -1,5 +1,6 @@
 //! Servers that do what the example does not.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use serde_json::json;
 use spdy::frame::ResetStatus;
 use spdy::headers::HeaderBlock;
 use spdy::kube::{self, port_forward, remote_command};
+use spdy::stream::Session;
 use spdy::{Config, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -102,18 +104,33 @@ async fn a_server_without_upgrades_is_told_so(kubectl: Kubectl) {
     );
 }
 
+/// Answers the Upgrade, and gives the session behind it to `serve`.
+fn switched<F>(
+    mut request: Request,
+    protocols: &[&'static str],
+    serve: impl FnOnce(Session) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = Result<(), Error>> + Send,
+{
+    let upgrade = match kube::on(&mut request, protocols) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return refusal.response::<Body>().into_response(),
+    };
+    let response = upgrade.response::<Body>();
+    tokio::spawn(async move {
+        let config = Config::spdystream_server();
+        let (session, connection) = upgrade.session(config).await?;
+        tokio::spawn(connection);
+        serve(session).await
+    });
+    response
+}
+
 /// As Go's servers end what their command has not: RST_STREAM(CANCEL) behind the data, and GOAWAY.
 async fn streams_that_are_reset_have_ended(kubectl: Kubectl) {
-    async fn end_by_resets(mut request: Request) -> Response {
-        let upgrade = match kube::on(&mut request, remote_command::PROTOCOLS) {
-            Ok(upgrade) => upgrade,
-            Err(refusal) => return refusal.response::<Body>().into_response(),
-        };
-        let response = upgrade.response::<Body>();
-        tokio::spawn(async move {
-            let config = Config::spdystream_server();
-            let (session, connection) = upgrade.session(config).await?;
-            tokio::spawn(connection);
+    async fn end_by_resets(request: Request) -> Response {
+        switched(request, remote_command::PROTOCOLS, |session| async move {
             let mut streams = Vec::new();
             // error, stdout, stderr
             while streams.len() < 3 {
@@ -135,9 +152,8 @@ async fn streams_that_are_reset_have_ended(kubectl: Kubectl) {
                 stream.reset(ResetStatus::CANCEL);
             }
             session.shutdown();
-            Ok::<_, Error>(())
-        });
-        response
+            Ok(())
+        })
     }
     let server = serve("exec", any(end_by_resets)).await;
     let began = Instant::now();
@@ -149,16 +165,8 @@ async fn streams_that_are_reset_have_ended(kubectl: Kubectl) {
 
 /// Only POST is routed: a GET with the Upgrade to WebSocket is answered with 405.
 async fn a_server_without_websockets_is_asked_for_spdy(kubectl: Kubectl) {
-    async fn echo(mut request: Request) -> Response {
-        let upgrade = match kube::on(&mut request, port_forward::PROTOCOLS) {
-            Ok(upgrade) => upgrade,
-            Err(refusal) => return refusal.response::<Body>().into_response(),
-        };
-        let response = upgrade.response::<Body>();
-        tokio::spawn(async move {
-            let config = Config::spdystream_server();
-            let (session, connection) = upgrade.session(config).await?;
-            tokio::spawn(connection);
+    async fn echo(request: Request) -> Response {
+        switched(request, port_forward::PROTOCOLS, |session| async move {
             let mut server = port_forward::Server::new(session);
             while let Some(forward) = server.accept().await? {
                 let (near, far) = tokio::io::duplex(4096);
@@ -166,9 +174,8 @@ async fn a_server_without_websockets_is_asked_for_spdy(kubectl: Kubectl) {
                 tokio::spawn(async move { tokio::io::copy(&mut from, &mut to).await });
                 tokio::spawn(forward.copy(near));
             }
-            Ok::<_, Error>(())
-        });
-        response
+            Ok(())
+        })
     }
     let server = serve("portforward", post(echo)).await;
     let home = Folder::new();

@@ -1,5 +1,8 @@
 //! `exec -it` and `attach -it`, on the terminals that `script` makes.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
 use super::server::KubeServer;
 use super::{Kubectl, each_kubectl};
 use crate::peer::until;
@@ -10,16 +13,13 @@ each_kubectl! {
     what_is_typed_reaches_the_command_of_attach
 }
 
-/// Runs these words of a shell on a terminal, the last of which is a kubectl with these arguments.
-fn on_terminal(server: &KubeServer, kubectl: Kubectl, before: &str, arguments: &str) -> Process {
+/// These words of a shell on a terminal, the last of which are a kubectl with these arguments.
+fn on_terminal(server: &KubeServer, kubectl: Kubectl, before: &str, arguments: &str) -> Command {
     let kubectl = kubectl.quoted(server.home(), server.address());
+    let words = format!("{before} {kubectl} {arguments}");
     let mut script = tool("script", "bsdutils");
-    script.args([
-        "-qefc",
-        &format!("{before} {kubectl} {arguments}"),
-        "/dev/null",
-    ]);
-    Process::start("script", script)
+    script.args(["-qefc", &words, "/dev/null"]);
+    script
 }
 
 async fn the_terminal_has_the_size_of_the_clients_and_follows_it(kubectl: Kubectl) {
@@ -34,9 +34,8 @@ async fn the_terminal_has_the_size_of_the_clients_and_follows_it(kubectl: Kubect
         r#"exec -it p -c c -- sh -c 'tty; stty size; trap "stty size; exit 5" WINCH; touch {}; while :; do sleep 0.05; done'"#,
         ready.display()
     );
-    let ended = on_terminal(&server, kubectl, &before, &command)
-        .ended()
-        .await;
+    let script = on_terminal(&server, kubectl, &before, &command);
+    let ended = Process::start("script", script).ended().await;
     let shown = String::from_utf8_lossy(&ended.stdout).replace('\r', "");
     assert!(shown.contains("/dev/pts/"), "{shown:?}");
     let (first, second) = (shown.find("41 111\n"), shown.find("50 120\n"));
@@ -48,23 +47,13 @@ async fn the_terminal_has_the_size_of_the_clients_and_follows_it(kubectl: Kubect
 async fn what_is_typed_reaches_the_command_of_attach(kubectl: Kubectl) {
     let script = r#"read line; echo "got <$line>"; exit 6"#;
     let server = KubeServer::start(&["--", "sh", "-c", script]).await;
-    let kubectl = kubectl.quoted(server.home(), server.address());
-    let mut script = tool("script", "bsdutils");
-    let command = format!("{kubectl} attach -it p -c t");
-    script.args(["-qefc", &command, "/dev/null"]);
-    let (process, mut stdin, stdout) = Process::piped("script", script);
+    let script = on_terminal(&server, kubectl, "", "attach -it p -c t");
+    let (process, mut stdin, mut stdout) = Process::piped("script", script);
     wait("the command", until(async || server.commands() == 1)).await;
-    tokio::io::AsyncWriteExt::write_all(&mut stdin, b"typed\r")
-        .await
-        .unwrap();
+    stdin.write_all(b"typed\r").await.unwrap();
     let mut shown = Vec::new();
-    let mut stdout = stdout;
-    wait(
-        "the output",
-        tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut shown),
-    )
-    .await
-    .unwrap();
+    let reading = stdout.read_to_end(&mut shown);
+    wait("the output", reading).await.unwrap();
     let shown = String::from_utf8_lossy(&shown);
     // The echo of the terminal, and the answer.
     assert!(shown.contains("typed\r\n"), "{shown:?}");
