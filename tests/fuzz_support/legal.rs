@@ -10,8 +10,9 @@ use spdy::frame::{
 };
 use spdy::{Config, FlowControl};
 
-/// The DATA frames we send are no larger.
+/// The DATA frames we send are no larger, with windows and without.
 const MOST_DATA: usize = 16 << 10;
+const MOST_DATA_NO_WINDOWS: usize = 32 << 10;
 /// So many resets are remembered, and not repeated.
 const REMEMBERED: usize = 256;
 
@@ -49,6 +50,7 @@ pub(crate) struct Legal {
     /// Streams without HTTP, with a peer like spdystream.
     raw: bool,
     windows_count: bool,
+    most_data: usize,
     said: Said,
     /// What our connection window grows by at the start.
     first_credit: u64,
@@ -157,6 +159,10 @@ impl Legal {
             ours,
             raw: false,
             windows_count: config.flow_control_mode() == FlowControl::Spec,
+            most_data: match config.flow_control_mode() {
+                FlowControl::Off => MOST_DATA_NO_WINDOWS,
+                _ => MOST_DATA,
+            },
             said: Said::new(config.decoder_limits(), peer),
             first_credit: window - u64::from(DEFAULT_WINDOW),
             decoder: Decoder::new(Version::Spdy31, patient),
@@ -290,7 +296,7 @@ impl Legal {
         let id = piece.id.expect("DATA names a stream");
         if let Some(len) = piece.frame_len {
             let len = usize::try_from(len).unwrap();
-            assert!(len <= MOST_DATA, "DATA of {len} bytes");
+            assert!(len <= self.most_data, "DATA of {len} bytes");
             let empty = len == 0 && !piece.fin;
             assert!(!empty, "empty DATA without FIN on stream {id}");
         }
