@@ -21,7 +21,8 @@ use tokio::time::timeout;
 
 use crate::{Pod, api, config};
 
-/// How long a target that takes nothing may hold all other connections up, before it is given up.
+/// How long a target may take nothing before it is given up. Within that it holds the other connections up for a second at most,
+/// unless there are 16 MiB for it.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// How long a target may take to accept.

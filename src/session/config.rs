@@ -30,10 +30,16 @@ pub enum Overflow {
     /// peer has gone is seen with [`pause_probe_interval`](Config::pause_probe_interval).
     #[default]
     Pause,
-    /// As `Pause` for this long; then the stream that nobody reads is reset with CANCEL, and all others go on. Another one
-    /// that reaches its limit later, and was not read since that grace time began, is reset at once: it had the same.
+    /// As `Pause` for a tenth of the grace time, at most a second. A stream that nobody has read until then is stuck, not slow,
+    /// and stops nobody: the others go on, and it too, until all streams together reach the limit of the connection. It is
+    /// reset with CANCEL when nobody has read it for the grace time, a tenth later at most. A reader that reads keeps its
+    /// stream, however slow it is.
+    ///
+    /// At the limit of the connection reading stops. After the grace time those that nobody has read in it are reset, the
+    /// largest first, until half of the limit is free. If the limit is reached again within a grace time of that, the rest of
+    /// them have had theirs.
     Reset {
-        /// The grace time.
+        /// The grace time. At least a millisecond.
         after: Duration,
     },
 }
@@ -158,8 +164,10 @@ impl Config {
     ///
     /// With no windows a stream that nobody reads stops all others, once it has
     /// [`unread_stream_limit`](Self::unread_stream_limit) bytes: the transport is not read any more, PINGs included.
-    /// [`Overflow::Reset`] gives up that stream instead. Memory is bounded either way, and a peer whose process dies
-    /// meanwhile is seen within 30 s: the session ends, [`Session::closed`](crate::stream::Session::closed) completes.
+    /// With [`Overflow::Reset`] it stops the others for a moment only, until all together have
+    /// [`unread_connection_limit`](Self::unread_connection_limit), and is given up after a while. Memory is bounded either way,
+    /// and a peer whose process dies meanwhile is seen within 30 s: the session ends,
+    /// [`Session::closed`](crate::stream::Session::closed) completes.
     #[must_use]
     pub fn spdystream_server() -> Self {
         let mut config = Self::server().for_spdystream();
@@ -258,8 +266,9 @@ macro_rules! with_options {
             /// What happens when the unread limits are reached, with `Lenient` or `Off` flow control.
             /// Default: [`Overflow::Pause`](crate::Overflow::Pause).
             overflow(overflow: $crate::session::Overflow) { overflow = overflow }
-            /// How many received bytes of one stream may wait to be read, with `Lenient` or `Off` flow control.
-            /// Default: 1 MiB.
+            /// How many received bytes of one stream may wait to be read, with `Lenient` or `Off` flow control. With
+            /// [`Overflow::Reset`](crate::Overflow::Reset) a stream that was not read for a while can have as many as all
+            /// together, until it was read or is given up. Default: 1 MiB.
             unread_stream_limit(bytes: usize) { unread_stream_limit = bytes.max(1) }
             /// How many received bytes of all streams may wait to be read, with `Lenient` or `Off` flow control.
             /// Default: 16 MiB.

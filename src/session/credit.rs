@@ -17,13 +17,18 @@ impl Session {
     pub(crate) fn consumed(&mut self, key: Key, n: usize) {
         self.unread -= n;
         self.credit_connection(n);
-        self.overflow_relieved(key);
+        if n > 0 {
+            self.note_read(key);
+            self.unread_less(key);
+        }
         let obeys_windows = self.obeys_windows();
         let under_way = self.under_way_on(key);
         let Some(stream) = self.store.get_mut(key) else {
             return;
         };
-        stream.recv.unread_since = None;
+        if stream.recv.queue.is_empty() {
+            stream.recv.waiting_since = None;
+        }
         // In proportion: a reader that always lags a little behind a peer of small frames never empties the queue.
         let before = (stream.recv.queue.len() + n) as u64;
         if let Some(repaid) = (stream.recv.overhead * n as u64).checked_div(before) {

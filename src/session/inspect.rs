@@ -111,6 +111,7 @@ impl Session {
         assert_eq!(self.store.active(), active, "ids");
         assert_eq!(self.sched.waiting(), count(&|s| s.place == Place::Waiting));
         assert_eq!(self.backlog.len(), count(&|s| s.request.is_some()));
+        self.assert_excess();
         for stream in streams() {
             self.assert_stream(stream);
         }

@@ -9,6 +9,7 @@ mod budget;
 mod config;
 mod control;
 mod credit;
+mod excess;
 mod gone;
 mod inspect;
 mod limits;
@@ -42,6 +43,7 @@ pub use self::user::{Accepted, Read, Reservation};
 
 use self::budget::Budgets;
 use self::control::{Control, ControlQueue};
+use self::excess::Excess;
 use self::limits::Tombstones;
 use self::pause::Pause;
 use self::ping::{KeepAlive, Pings};
@@ -170,9 +172,7 @@ pub struct Session {
     /// End as soon as no stream is left: the peer said GOAWAY, or nobody can open streams any more.
     close_when_idle: bool,
     idle_since: Option<Instant>,
-    overflow: Option<limits::Overflowing>,
-    /// When the grace time began that was the last to run out.
-    last_grace: Option<Instant>,
+    excess: Excess,
     paused: Option<Pause>,
     /// Whether the peer has sent anything.
     heard: bool,
@@ -222,8 +222,7 @@ impl Session {
             peer_error: None,
             close_when_idle: false,
             idle_since: None,
-            overflow: None,
-            last_grace: None,
+            excess: Excess::default(),
             paused: None,
             heard: false,
             opening: Opening::default(),
@@ -406,10 +405,11 @@ impl Session {
         self.budgets
             .repay(std::mem::take(&mut stream.recv.overhead));
         stream.recv.pending += n as u64;
+        stream.recv.waiting_since = None;
         self.bury(queue);
         self.unread -= n;
         self.credit_connection(n);
-        self.overflow_relieved(key);
+        self.unread_less(key);
     }
 
     /// Keeps the payloads of a queue until the caller has left its lock: they may be the application's own, with
@@ -482,7 +482,7 @@ impl Session {
         self.note_held_back(now);
         let mut deadlines = [
             self.drain_deadline(),
-            self.overflow_deadline(),
+            self.excess_deadline(),
             None,
             None,
             self.control.pings_deadline(),

@@ -177,10 +177,10 @@ impl Session {
             Some((key, stream)) if stream.recv.held || stream.request.is_some() => {
                 if n > 0 {
                     stream.recv.queue.push_received(piece.payload);
-                    stream.recv.unread_since.get_or_insert(now);
+                    stream.recv.waiting_since.get_or_insert(now);
                     self.unread += n as usize;
                     self.wake(key, true, false, false);
-                    self.check_overflow(key, now);
+                    self.unread_more(key, now);
                 }
             }
             Some((key, _)) => self.discarded(key, n as usize),

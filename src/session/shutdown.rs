@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::control::Control;
+use super::excess::Excess;
 use super::ping::{KeepAliveAction, Purpose};
 use super::store::Key;
 use super::{Event, Session};
@@ -297,7 +298,7 @@ impl Session {
         }
         self.drop_backlog(false);
         self.incoming_data = None;
-        self.overflow = None;
+        self.excess = Excess::default();
         self.events
             .extend([Event::Accept, Event::Slot, Event::Ended]);
     }
@@ -414,7 +415,7 @@ impl Session {
         {
             self.begin_drain();
         }
-        self.expire_overflow(now);
+        self.expire_excess(now);
         self.expire_opening(now);
         self.expire_silence(now);
         self.expire_probe(now);

@@ -9,7 +9,7 @@ use super::stream::Stream;
 use crate::frame::StreamId;
 
 /// Names a stream of a session; never names another one later, because a reused slot gets a new generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     index: u32,
     generation: u32,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::excess::Beyond;
 use super::queue::ByteQueue;
 use super::state::State;
 use super::store::Link;
@@ -87,8 +88,12 @@ pub(crate) struct RecvHalf {
     /// Bytes that the application consumed and the peer was not told of.
     pub(crate) pending: u64,
     pub(crate) queue: ByteQueue,
-    /// When the first bytes arrived of which the application has taken none yet, nor any other since.
-    pub(crate) unread_since: Option<Instant>,
+    /// Since when there is something to be read.
+    pub(crate) waiting_since: Option<Instant>,
+    /// How many grace times of the connection there had been when it was read last.
+    pub(crate) read_in: u64,
+    /// It is beyond its unread limit.
+    pub(crate) beyond: Option<Beyond>,
     /// The peer has sent FIN: what was received is whole, whatever happens later.
     pub(crate) ended: bool,
     /// The SYN_REPLY, until it is taken.
@@ -173,7 +178,9 @@ impl Stream {
                 window: StreamWindow::new(DEFAULT_WINDOW),
                 pending: 0,
                 queue: ByteQueue::default(),
-                unread_since: None,
+                waiting_since: None,
+                read_in: 0,
+                beyond: None,
                 ended: false,
                 reply: None,
                 interim_seen: false,

@@ -60,7 +60,7 @@
 //!     }
 //!     let upgrade = upgrade.max_message_size(256 << 10).max_frame_size(256 << 10);
 //!     upgrade.on_upgrade(|socket| async {
-//!         // A target that takes nothing holds all others up: for so long.
+//!         // A target that takes nothing for so long is given up, or it would hold all others up.
 //!         let stuck = Overflow::Reset { after: Duration::from_secs(30) };
 //!         let config = Config::spdystream_server().overflow(stuck);
 //!         let (session, connection) = Session::server(Tunnel::new(socket), config);

@@ -1,7 +1,7 @@
 //! The bound on memory that SECURITY.md documents, from the options of a connection.
 
 use spdy::frame::Role;
-use spdy::{Config, FlowControl, HeaderCompression};
+use spdy::{Config, FlowControl, HeaderCompression, Overflow};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -14,6 +14,7 @@ pub(crate) struct Limits {
     pub(crate) stream_window: u32,
     pub(crate) connection_window: u32,
     pub(crate) flow_control: FlowControl,
+    pub(crate) overflow: Overflow,
     pub(crate) unread_stream_limit: usize,
     pub(crate) unread_connection_limit: usize,
     pub(crate) max_concurrent_streams: u32,
@@ -31,6 +32,7 @@ impl Limits {
             stream_window: if client { 1 << 20 } else { 256 << 10 },
             connection_window: if client { 16 << 20 } else { 4 << 20 },
             flow_control: FlowControl::Spec,
+            overflow: Overflow::Pause,
             unread_stream_limit: MIB,
             unread_connection_limit: 16 * MIB,
             max_concurrent_streams: 200,
@@ -50,6 +52,7 @@ impl Limits {
             .initial_stream_window_size(self.stream_window)
             .initial_connection_window_size(self.connection_window)
             .flow_control(self.flow_control)
+            .overflow(self.overflow)
             .unread_stream_limit(self.unread_stream_limit)
             .unread_connection_limit(self.unread_connection_limit)
             .max_concurrent_streams(self.max_concurrent_streams)
@@ -62,12 +65,16 @@ impl Limits {
     fn unread(&self) -> (usize, usize) {
         let stream = self.stream_window as usize;
         let connection = (self.connection_window as usize).max(2 * stream);
-        match self.flow_control {
+        let (stream, connection) = match self.flow_control {
             FlowControl::Off => (self.unread_stream_limit, self.unread_connection_limit),
             FlowControl::Lenient => (
                 self.unread_stream_limit.max(stream),
                 self.unread_connection_limit.max(connection),
             ),
+            _ => return (stream, connection),
+        };
+        match self.overflow {
+            Overflow::Reset { .. } => (connection, connection),
             _ => (stream, connection),
         }
     }

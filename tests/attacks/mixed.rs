@@ -72,10 +72,16 @@ fn round(peer: &mut Peer, random: &mut Random, next: &mut u32, calm: bool, out: 
     out.extend_from_slice(&peer.encode(frame));
 }
 
-fn play(flow: FlowControl, change: fn(spdy::Config) -> spdy::Config, calm: bool) {
+fn play(
+    flow: FlowControl,
+    overflow: Overflow,
+    change: fn(spdy::Config) -> spdy::Config,
+    calm: bool,
+) {
     for app in [App::Sleep, App::Hold, App::Read, App::Write(300_000)] {
         for mut victim in Victim::both(&app) {
             victim.limits.flow_control = flow;
+            victim.limits.overflow = overflow;
             victim.limits.max_concurrent_streams = LIMIT;
             victim.limits.stream_window = 64 << 10;
             victim.limits.connection_window = 256 << 10;
@@ -125,23 +131,25 @@ fn play(flow: FlowControl, change: fn(spdy::Config) -> spdy::Config, calm: bool)
 #[test]
 fn mixed_frames_are_within_the_bound() {
     for calm in [true, false] {
-        play(FlowControl::Spec, |config| config, calm);
+        play(FlowControl::Spec, Overflow::Pause, |config| config, calm);
     }
 }
 
 #[test]
 fn mixed_frames_are_within_the_bound_where_windows_are_lenient() {
     for calm in [true, false] {
-        play(FlowControl::Lenient, |config| config, calm);
+        play(FlowControl::Lenient, Overflow::Pause, |config| config, calm);
     }
 }
 
 #[test]
 fn mixed_frames_are_within_the_bound_without_windows() {
+    let after = Duration::from_secs(1);
     for calm in [true, false] {
-        play(FlowControl::Off, |config| config, calm);
+        play(FlowControl::Off, Overflow::Pause, |config| config, calm);
         play(
             FlowControl::Off,
+            Overflow::Reset { after },
             |config| {
                 config
                     .announce_settings(false)
@@ -150,9 +158,6 @@ fn mixed_frames_are_within_the_bound_without_windows() {
                     .cancel_is_end(true)
                     .lenient_streams(true)
                     .fold_header_names(true)
-                    .overflow(Overflow::Reset {
-                        after: Duration::from_secs(1),
-                    })
             },
             calm,
         );

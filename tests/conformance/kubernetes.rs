@@ -145,6 +145,7 @@ rows! {
         held [
             "kube session::memory_is_bounded_where_nobody_reads_and_all_waits_with_it",
             "kube unread::all_connections_wait_for_a_target_that_does_not_read_and_nothing_is_lost_when_it_does",
+            "kube unread::nobody_waits_for_a_target_that_does_not_read_while_there_is_room",
             "kube unread::a_connection_whose_target_does_not_read_is_reset_after_its_grace_time_and_all_others_go_on",
             "session_pair spdystream::what_nobody_reads_stops_the_transport_at_the_limit",
         ];

@@ -51,6 +51,7 @@ struct Serving {
     client: Client,
     /// Lets the stuck target read.
     reads: watch::Sender<bool>,
+    overflow: Overflow,
     thread: std::thread::JoinHandle<Seen>,
 }
 
@@ -88,6 +89,7 @@ impl Serving {
         Self {
             client: Client::new(session),
             reads,
+            overflow,
             thread,
         }
     }
@@ -102,6 +104,7 @@ impl Serving {
         let seen = seen.unwrap();
         let limits = Limits {
             flow_control: FlowControl::Off,
+            overflow: self.overflow,
             unread_stream_limit: UNREAD.0,
             unread_connection_limit: UNREAD.1,
             ..Limits::of(Role::Server)
@@ -242,6 +245,35 @@ async fn a_connection_whose_target_does_not_read_is_reset_after_its_grace_time_a
     };
     timeout(10 * PATIENCE, work).await.expect("done in time");
     assert_eq!(serving.end(OTHERS + 2).await.read, 0);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_target_that_does_not_read_while_there_is_room() {
+    let serving = Serving::start(Overflow::Reset { after: PATIENCE }).await;
+    let session = serving.client.session().clone();
+    let work = async {
+        let mut others = neighbours(&serving.client).await;
+        let mut stuck = serving.client.connect(STUCK).await.unwrap();
+        let mut sent = 0;
+        // Beyond the limit of its stream, not beyond that of all.
+        while sent < 3 * UNREAD.0 {
+            stuck.write_all(&chunk_at(sent)).await.unwrap();
+            stuck.flush().await.unwrap();
+            sent += CHUNK;
+            let asked = timeout(PATIENCE / 6, ask(&session, &mut others, 1)).await;
+            asked.unwrap_or_else(|_| panic!("no answer beside {sent} bytes that nobody reads"));
+        }
+        // It is not lost either.
+        serving.reads.send(true).unwrap();
+        while sent < FLOOD {
+            stuck.write_all(&chunk_at(sent)).await.unwrap();
+            sent += CHUNK;
+        }
+        assert_eq!(stuck.read(&mut [0]).await.unwrap(), 0);
+        ask(&session, &mut others, 2).await;
+    };
+    timeout(10 * PATIENCE, work).await.expect("done in time");
+    assert_eq!(serving.end(OTHERS + 1).await.read, FLOOD);
 }
 
 #[tokio::test]

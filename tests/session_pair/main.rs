@@ -8,6 +8,8 @@
 
 #[path = "../support/pair.rs"]
 mod pair;
+#[path = "../support/random.rs"]
+mod random;
 
 mod flow;
 mod limits;
@@ -19,6 +21,7 @@ mod shutdown;
 mod spdystream;
 mod states;
 mod streams;
+mod stuck;
 mod unread;
 mod vectors;
 mod wakes;

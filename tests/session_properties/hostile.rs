@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     flow_control: FlowControl,
     reset: bool,
     small: bool,
+    /// All streams together may have little more unread than one of them.
+    tight: bool,
     spdystream: bool,
 }
 
@@ -37,6 +39,7 @@ impl Setup {
             flow_control: [FlowControl::Spec, FlowControl::Lenient, FlowControl::Off][mode],
             reset,
             small: flags & 1 != 0,
+            tight: flags & 2 != 0,
             spdystream: flags & 4 != 0,
         }
     }
@@ -226,6 +229,9 @@ pub(crate) fn run(setup: &Setup, ops: &[Op]) {
         } else {
             Overflow::Pause
         });
+    if setup.tight {
+        config = config.unread_connection_limit(80_000);
+    }
     if setup.spdystream {
         config = config.open_timeout(after).silence_timeout(3 * after);
     }

@@ -6,7 +6,8 @@
 //!
 //! There are no windows: a target that takes nothing fills its stream up to
 //! [`unread_stream_limit`](crate::Config::unread_stream_limit), and then holds all connections of the session up. Where that
-//! is not wanted, [`Overflow::Reset`](crate::Overflow::Reset) gives up the one that is stuck.
+//! is not wanted, [`Overflow::Reset`](crate::Overflow::Reset) gives up the one that is stuck, and lets the others go on
+//! meanwhile as long as there is room.
 
 mod client;
 mod copy;
