@@ -352,7 +352,8 @@ macro_rules! with_options {
             /// Treats streams as Go's spdystream does: a second SYN_REPLY is ignored; ids of SYN_STREAMs may have either
             /// parity; frames for streams that are unknown or over, and DATA behind FIN, are dropped without an answer;
             /// a stream whose own direction has ended is given up without RST_STREAM; FIN is set on SYN_STREAM and
-            /// SYN_REPLY only where that was asked for; a transport that ends behind GOAWAY has ended well. Default: no.
+            /// SYN_REPLY only where that was asked for; a transport that ends behind GOAWAY has ended well, and a client does not
+            /// wait for that when all of the server's directions have ended. Default: no.
             lenient_streams(lenient: bool) { lenient_streams = lenient }
             /// Folds upper-case letters in received header names, which are an error of the stream otherwise
             /// (section 2.6.10). Default: no.

@@ -8,7 +8,7 @@ use super::ping::{KeepAliveAction, Purpose};
 use super::store::Key;
 use super::{Event, Session};
 use crate::error::{Error, Initiator, Timeout};
-use crate::frame::{Frame, GoAway, GoAwayStatus, ResetStatus, StreamId};
+use crate::frame::{Frame, GoAway, GoAwayStatus, ResetStatus, Role, StreamId};
 
 /// How long the first step of a graceful shutdown waits for its PING.
 pub(crate) const DRAIN_ECHO: Duration = Duration::from_secs(1);
@@ -344,7 +344,29 @@ impl Session {
         }
         self.events.push_back(Event::Slot);
         self.close_when_idle = true;
+        self.end_what_goes_nowhere();
         self.check_drained();
+    }
+
+    /// GOAWAY is the last frame of spdystream. A server that has ended all of its directions before that leaves nothing to
+    /// wait for: what is open are ours, and nobody reads them. Such a server may leave it to us to close, as Go's clients do.
+    fn end_what_goes_nowhere(&mut self) {
+        let keys = self.store.keys();
+        let receives = |key: &Key| {
+            let stream = self.store.get(*key);
+            stream.is_some_and(|stream| stream.state.is_recv_open())
+        };
+        let last = self.config.lenient_streams && self.role == Role::Client;
+        if !last || keys.iter().any(receives) {
+            return;
+        }
+        let error = Error::closed(
+            Initiator::Remote,
+            "the peer has ended the session (GOAWAY), and reads no more",
+        );
+        for key in keys {
+            self.end(key, Some(error.clone()), false);
+        }
     }
 
     /// The error of a stream that the peer's GOAWAY has left unprocessed; its cause is the peer's error, if it named one.
@@ -462,7 +484,6 @@ impl Session {
 mod tests {
     use super::*;
     use crate::Config;
-    use crate::frame::Role;
 
     #[test]
     fn a_shutdown_without_a_deadline_is_looked_at_once_while_the_peer_has_to_speak_first() {

@@ -174,6 +174,7 @@ rows! {
         held [
             "kube session::a_goaway_of_the_peer_ends_the_session_when_its_streams_have_ended",
             "session_pair spdystream::a_goaway_lets_what_is_there_be_read_and_the_end_behind_it_is_clean",
+            "session_pair spdystream::a_goaway_behind_the_end_of_all_that_a_server_sends_ends_the_session",
             "session_pair spdystream::silence_ends_a_shutdown_that_a_stream_holds_up_and_a_session_that_never_spoke",
             "kube session::a_peer_that_vanishes_ends_every_stream",
         ];

@@ -538,6 +538,38 @@ fn a_goaway_lets_what_is_there_be_read_and_the_end_behind_it_is_clean() {
     }
 }
 
+/// As when it leaves it to its client to close.
+#[test]
+fn a_goaway_behind_the_end_of_all_that_a_server_sends_ends_the_session() {
+    let mut peer = client();
+    let keys = [peer.replied(1), peer.replied(3)];
+    peer.feed(data(1, 5, true)).feed(go_away(3));
+    assert!(!peer.session.is_over(), "more may come on the other stream");
+
+    let mut peer = client();
+    let (output, input) = (peer.replied(1), peer.replied(3));
+    assert_eq!([output, input], keys);
+    peer.write(input, 100);
+    peer.sent();
+    peer.feed(data(1, 5, true))
+        .feed(data(3, 0, true))
+        .feed(go_away(3));
+    assert_eq!(peer.sent(), ["GOAWAY 0 OK"]);
+    assert!(peer.session.outcome().unwrap().is_ok());
+    assert_eq!(peer.read_all(output).unwrap(), (vec![b'x'; 5], true));
+    assert!(peer.session.finish(input).unwrap_err().is_closed());
+
+    // Others may read on behind their GOAWAY, and a client may wait for an answer.
+    let mut peer = Solo::started(Role::Client, Config::client());
+    peer.replied(1);
+    peer.feed(data(1, 5, true)).feed(go_away(1));
+    assert!(!peer.session.is_over());
+    let mut peer = server();
+    peer.accepted(1, true);
+    peer.feed(go_away(0));
+    assert!(!peer.session.is_over());
+}
+
 #[test]
 fn more_streams_than_the_usual_limits_are_opened_and_accepted() {
     let mut peer = client();
