@@ -51,7 +51,9 @@ enum Phase {
     Running,
     /// The session is over; its last bytes are on their way.
     Flushing,
-    /// Everything was written.
+    /// Everything was written; the peer may close first.
+    PeerCloses,
+    /// We close.
     ShuttingDown,
     /// Waiting for the peer to close, discarding what it sends.
     Lingering,
@@ -91,7 +93,8 @@ pub(crate) struct Driver<T> {
     timer: Timer,
     write_timeout: Option<Duration>,
     stall: Stall,
-    /// Since when the transport is being closed.
+    peer_close_timeout: Option<Duration>,
+    /// Since when the transport is being closed, or the peer has been silent while it may close first.
     closing: Option<Instant>,
     /// Something was written since the last flush.
     unflushed: bool,
@@ -144,6 +147,7 @@ where
             timer: Timer::default(),
             write_timeout: write_timeout(&config),
             stall: Stall::default(),
+            peer_close_timeout: config.peer_close_timeout,
             closing: None,
             unflushed: false,
             at_eof: false,
@@ -188,6 +192,11 @@ where
                 }
                 Phase::Flushing => {
                     ready!(self.poll_flushing(cx))?;
+                    self.phase = Phase::PeerCloses;
+                    self.closing = Some(self.shared.now());
+                }
+                Phase::PeerCloses => {
+                    ready!(self.poll_peer_closes(cx))?;
                     self.phase = Phase::ShuttingDown;
                     self.closing = Some(self.shared.now());
                 }

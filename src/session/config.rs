@@ -75,6 +75,7 @@ pub struct Config {
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) silence_timeout: Option<Duration>,
     pub(crate) pause_probe_interval: Option<Duration>,
+    pub(crate) peer_close_timeout: Option<Duration>,
     pub(crate) cancel_is_end: bool,
     pub(crate) lenient_streams: bool,
     pub(crate) fold_header_names: bool,
@@ -128,6 +129,7 @@ impl Config {
             open_timeout: None,
             silence_timeout: None,
             pause_probe_interval: None,
+            peer_close_timeout: None,
             cancel_is_end: false,
             lenient_streams: false,
             fold_header_names: false,
@@ -158,6 +160,7 @@ impl Config {
     /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
     /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
     /// | [`pause_probe_interval`](Self::pause_probe_interval) | 15 s | is killed by its user while its input is not read |
+    /// | [`peer_close_timeout`](Self::peer_close_timeout) | 30 s, for servers | is often behind a proxy that ends both directions with the first of them |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
     /// | [`max_concurrent_streams`](Self::max_concurrent_streams) | 4,096 | knows no limit |
     /// | [`initial_max_open_streams`](Self::initial_max_open_streams) | 4,096 | announces no limit |
@@ -172,6 +175,7 @@ impl Config {
     pub fn spdystream_server() -> Self {
         let mut config = Self::server().for_spdystream();
         config.hold_until_peer_speaks = true;
+        config.peer_close_timeout = Some(Duration::from_secs(30));
         config
     }
 
@@ -346,6 +350,16 @@ macro_rules! with_options {
             pause_probe_interval(interval: impl Into<Option<std::time::Duration>>) {
                 pause_probe_interval = interval.into().map(|interval| interval.max(std::time::Duration::from_secs(1)))
             }
+            /// How long a session that has ended without an error leaves it to the peer to close the transport, before it does so
+            /// itself: counted behind the last frame, GOAWAY, from the last byte that the peer sends. What the peer sends is
+            /// discarded. `None` closes at once, and then discards for a second, and 256 KiB at most.
+            ///
+            /// For peers that close when they have read GOAWAY. A proxy may take the end of one direction for that of both, as
+            /// those of Kubernetes do, and TCP resets a connection that is closed while its peer sends: what that peer has not
+            /// read by then is lost, such as the end of an output and the exit code, be it that all it sends are PINGs. A peer that
+            /// goes on sending and never closes is waited for as long as a session with it would have lasted; a graceful
+            /// shutdown waits, too, up to its deadline. Default: `None`.
+            peer_close_timeout(timeout: impl Into<Option<std::time::Duration>>) { peer_close_timeout = timeout.into() }
             /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
             /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.
             cancel_is_end(end: bool) { cancel_is_end = end }

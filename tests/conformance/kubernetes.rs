@@ -168,8 +168,13 @@ rows! {
             "session_pair spdystream::goaway_is_the_last_frame_behind_all_that_was_queued",
             "kube command_server::a_command_ends_with_its_outputs_its_outcome_and_goaway_in_this_order",
         ];
-    "K-36" "" Both "Behind GOAWAY the output is flushed and input is read for a while, so that TCP resets nothing.";
-        held ["kube session::what_was_written_is_flushed_before_goaway_and_input_is_drained_behind_it"];
+    "K-36" "" Both "Behind GOAWAY the output is flushed and input is read until the client closes, so that TCP resets nothing, nor a proxy.";
+        held [
+            "kube proxied::a_client_that_reads_late_loses_nothing_although_its_input_goes_on",
+            "kube session::what_was_written_is_flushed_before_goaway_and_input_is_drained_behind_it",
+            "driver graceful_end::a_peer_may_close_first_as_long_as_it_is_not_silent",
+            "driver graceful_end::a_silent_peer_that_does_not_close_is_closed_on",
+        ];
     "K-37" "" Both "Behind a GOAWAY of the peer nothing is opened, what arrived is read, and the end comes with the last stream.";
         held [
             "kube session::a_goaway_of_the_peer_ends_the_session_when_its_streams_have_ended",

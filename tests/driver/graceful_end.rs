@@ -245,3 +245,55 @@ async fn data_before_go_away_is_delivered() {
     assert_eq!(bytes, b"queued before");
     drop(outcome(driver).await);
 }
+
+/// Such as one behind a proxy that takes the end of one direction for that of both.
+#[tokio::test(start_paused = true)]
+async fn a_peer_may_close_first_as_long_as_it_is_not_silent() {
+    let timeout = Duration::from_secs(30);
+    let config = Config::server().early_goaway(false);
+    let (session, driver, mut peer) = ready_server(config.peer_close_timeout(timeout)).await;
+    let stream = accepted(&session, &mut peer, 1).await;
+    drop(stream);
+    peer.recv().await;
+    session.shutdown();
+    peer.expect(go_away(1, GoAwayStatus::OK)).await;
+    within("closed", session.closed()).await;
+    // It has not read that yet, as its user does not.
+    for id in (1..).step_by(2).take(1000) {
+        tokio::time::advance(timeout - Duration::from_millis(1)).await;
+        peer.send(ping(id)).await;
+        peer.send(data(1, vec![0; 1000])).await;
+        peer.expect_quiet().await;
+        assert_eq!(peer.wire().unread_in(), 0);
+    }
+    peer.close();
+    peer.expect_end().await;
+    outcome(driver).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_that_does_not_close_is_closed_on() {
+    let timeout = Duration::from_secs(30);
+    let config = Config::server().early_goaway(false);
+    let (session, driver, mut peer) = ready_server(config.peer_close_timeout(timeout)).await;
+    let start = Instant::now();
+    session.shutdown();
+    peer.expect(go_away(0, GoAwayStatus::OK)).await;
+    peer.expect_end().await;
+    assert_eq!(start.elapsed(), timeout);
+    outcome(driver).await.unwrap();
+    assert!(start.elapsed() <= timeout + Duration::from_secs(1));
+}
+
+/// There is nothing that a peer has to be left to read at leisure.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_fails_closes_without_waiting_for_its_peer() {
+    let config = Config::server().peer_close_timeout(Duration::from_secs(30));
+    let (session, driver, mut peer) = ready_server(config).await;
+    let start = Instant::now();
+    session.abort(GoAwayStatus::INTERNAL_ERROR);
+    peer.expect(go_away(0, GoAwayStatus::INTERNAL_ERROR)).await;
+    peer.expect_end().await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(outcome(driver).await.is_err());
+}

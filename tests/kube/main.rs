@@ -25,6 +25,7 @@ mod hostile;
 mod log;
 mod port_client;
 mod port_server;
+mod proxied;
 mod session;
 mod stuck;
 mod tokens;

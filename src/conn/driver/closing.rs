@@ -1,5 +1,5 @@
-//! How a connection is closed: the last bytes are written, the transport is shut down, and input is discarded for a
-//! while.
+//! How a connection is closed: the last bytes are written, the peer may be left to close first, the transport is shut down,
+//! and input is discarded for a while.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -60,6 +60,48 @@ where
                 self.at_eof = true;
                 return Poll::Ready(Ok(()));
             }
+        }
+    }
+
+    /// Leaves it to the peer to close, and discards what it sends, until it has been silent for the time-out.
+    ///
+    /// Not up to a number of bytes: closing while the peer sends is what this is there to avoid. A limit on the whole would
+    /// come down to the same for a peer whose user has stopped reading for longer.
+    pub(super) fn poll_peer_closes(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let well = self
+            .shared
+            .with(|state| matches!(state.session.outcome(), Some(Ok(()))))?;
+        let timeout = self
+            .peer_close_timeout
+            .filter(|_| well && self.lost.is_none());
+        let Some(timeout) = timeout else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            self.discarded = 0;
+            let more = self.discard(cx).is_ready();
+            if self.at_eof {
+                return Poll::Ready(Ok(()));
+            }
+            let now = self.shared.now();
+            if self.discarded > 0 {
+                self.closing = Some(now);
+            }
+            if more {
+                // Let others run, then go on.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let deadline = self.closing.get_or_insert(now).checked_add(timeout);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(Ok(()));
+            }
+            let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
+            if self.timer.is_missing() {
+                // Nothing would end a wait for a peer that does not close.
+                return Poll::Ready(Ok(()));
+            }
+            ready!(fired);
         }
     }
 

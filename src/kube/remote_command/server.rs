@@ -391,7 +391,8 @@ impl ExitSender {
     /// page of the output; [`write_timeout`](crate::Config::write_timeout) bounds that. With windows
     /// ([`FlowControl::Spec`](crate::FlowControl::Spec) or `Lenient`) it has to credit something every
     /// [`Server::finish_timeout`]: all is reset otherwise. The [`Connection`](crate::stream::Connection) writes the last
-    /// bytes and closes the transport: in a process that ends with the command, await it.
+    /// bytes and closes the transport, once the client has ([`peer_close_timeout`](crate::Config::peer_close_timeout)): in a
+    /// process that ends with the command, await it.
     ///
     /// # Errors
     ///
