@@ -170,6 +170,7 @@ rows! {
         ];
     "K-36" "" Both "Behind GOAWAY the output is flushed and input is read until the client closes, so that TCP resets nothing, nor a proxy.";
         held [
+            "interop kubectl::exec::a_reader_that_pauses_gets_all_although_its_input_is_ignored",
             "kube proxied::a_client_that_reads_late_loses_nothing_although_its_input_goes_on",
             "kube session::what_was_written_is_flushed_before_goaway_and_input_is_drained_behind_it",
             "driver graceful_end::a_peer_may_close_first_as_long_as_it_is_not_silent",

@@ -104,6 +104,12 @@ impl Process {
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         let mut this = Self::spawn(name, shell, true);
         this._leash = this.child.stdin.take();
         this
@@ -116,6 +122,14 @@ impl Process {
         let stdin = this.child.stdin.take().unwrap();
         let stdout = this.child.stdout.take().unwrap();
         (this, stdin, stdout)
+    }
+
+    /// Starts it with the input that the command has, and a pipe for its output.
+    pub(crate) fn read(name: &str, mut command: Command) -> (Self, ChildStdout) {
+        command.stdout(Stdio::piped());
+        let mut this = Self::spawn(name, command, false);
+        let stdout = this.child.stdout.take().unwrap();
+        (this, stdout)
     }
 
     fn spawn(name: &str, mut command: Command, keep_stdout: bool) -> Self {

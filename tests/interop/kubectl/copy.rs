@@ -11,6 +11,11 @@ each_kubectl! {
     files_and_folders_come_back_as_they_went
 }
 
+each_kubectl! {
+    proxied:
+    files_and_folders_come_back_as_they_went
+}
+
 async fn cp(server: &KubeServer, kubectl: Kubectl, from: &str, to: &str) {
     let ended = server.run(kubectl, &["cp", "-c", "c", from, to]).await;
     assert_eq!(ended.code, Some(0), "{from} to {to}: {}", ended.stderr);
@@ -25,7 +30,7 @@ fn in_pod(path: &Path) -> String {
 }
 
 async fn files_and_folders_come_back_as_they_went(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let (here, there, back) = (Folder::new(), Folder::new(), Folder::new());
     let noise = Noise::new(3).take(3_000_001);
     let file = here.write("file", &noise);

@@ -24,20 +24,33 @@ each_kubectl! {
     a_kubectl_that_is_interrupted_takes_its_command_along
     a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_along
     a_command_that_the_server_ends_is_no_success
+    a_reader_that_pauses_gets_all_although_its_input_is_ignored
     twenty_commands_at_once
 }
 
-fn exec<'a>(command: &[&'a str]) -> Vec<&'a str> {
+each_kubectl! {
+    proxied:
+    outputs_are_apart_and_the_code_is_the_commands
+    twenty_megabytes_come_out
+    five_megabytes_go_through
+    a_command_that_ignores_its_input_ends_as_it_likes
+    what_the_server_refuses_is_shown
+    a_kubectl_that_is_killed_takes_its_command_along
+    a_command_that_the_server_ends_is_no_success
+    a_reader_that_pauses_gets_all_although_its_input_is_ignored
+}
+
+pub(super) fn exec<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [&["exec", "-i", "p", "-c", "c", "--"][..], command].concat()
 }
 
 /// Without an input.
-fn run<'a>(command: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn run<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [&["exec", "p", "-c", "c", "--"][..], command].concat()
 }
 
 async fn outputs_are_apart_and_the_code_is_the_commands(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     for code in [0, 3, 255] {
         let script = format!("echo out; echo err >&2; exit {code}");
         let ended = server.run(kubectl, &run(&["sh", "-c", &script])).await;
@@ -57,7 +70,7 @@ async fn outputs_are_apart_and_the_code_is_the_commands(kubectl: Kubectl) {
 
 async fn twenty_megabytes_come_out(kubectl: Kubectl) {
     const LENGTH: usize = 20_000_000;
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let noise = Noise::new(20).take(LENGTH);
     let file = server.home().join("noise");
     std::fs::write(&file, &noise).unwrap();
@@ -70,7 +83,7 @@ async fn twenty_megabytes_come_out(kubectl: Kubectl) {
 
 async fn five_megabytes_go_through(kubectl: Kubectl) {
     const LENGTH: usize = 5_000_000;
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let noise = Noise::new(5).take(LENGTH);
     let (process, mut stdin, mut stdout) =
         Process::piped("kubectl", server.kubectl(kubectl, &exec(&["cat"])));
@@ -90,7 +103,7 @@ async fn five_megabytes_go_through(kubectl: Kubectl) {
 
 /// More than all buffers on the way take, for a command that reads nothing of it.
 async fn a_command_that_ignores_its_input_ends_as_it_likes(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let script = "sleep 0.5; echo done; exit 7";
     let mut command = server.kubectl(kubectl, &exec(&["sh", "-c", script]));
     command.stdin(endless());
@@ -104,12 +117,12 @@ async fn a_command_that_ignores_its_input_ends_as_it_likes(kubectl: Kubectl) {
 }
 
 /// Zeroes without an end.
-fn endless() -> Stdio {
+pub(super) fn endless() -> Stdio {
     std::fs::File::open("/dev/zero").unwrap().into()
 }
 
 async fn kubectl_is_back_at_once_when_the_command_has_ended(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let stamp = server.home().join("ended");
     let script = format!("sleep 0.3; touch '{}'", stamp.display());
     // With an input that stays open: nothing but the server says that all is over.
@@ -125,7 +138,7 @@ async fn kubectl_is_back_at_once_when_the_command_has_ended(kubectl: Kubectl) {
 }
 
 async fn what_the_server_refuses_is_shown(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let ended = server
         .run(kubectl, &["exec", "p", "-c", "x", "--", "true"])
         .await;
@@ -147,7 +160,7 @@ async fn what_the_server_refuses_is_shown(kubectl: Kubectl) {
 
 async fn attach_gives_input_and_output(kubectl: Kubectl) {
     let script = "while read line; do echo \"<$line>\"; done; echo bye >&2; exit 9";
-    let server = KubeServer::start(&["--", "sh", "-c", script]).await;
+    let server = KubeServer::start(kubectl, &["--", "sh", "-c", script]).await;
     let arguments = ["attach", "-i", "p", "-c", "c"];
     let (process, mut stdin, mut stdout) =
         Process::piped("kubectl", server.kubectl(kubectl, &arguments));
@@ -165,7 +178,7 @@ async fn attach_gives_input_and_output(kubectl: Kubectl) {
 
 /// It keeps the output open.
 async fn what_a_command_has_started_does_not_outlive_it(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let began = Instant::now();
     let script = "sleep 1000 & echo $!";
     let ended = server.run(kubectl, &run(&["sh", "-c", script])).await;
@@ -180,11 +193,11 @@ async fn what_a_command_has_started_does_not_outlive_it(kubectl: Kubectl) {
 
 /// How long the server may take to see that a client has gone: the options for spdystream see it within 30 s even while
 /// they read nothing.
-const NOTICED: Duration = Duration::from_secs(45);
+pub(super) const NOTICED: Duration = Duration::from_secs(45);
 
 /// Runs a command until it has written something, and then does that to kubectl.
 async fn ended_early(kubectl: Kubectl, arguments: &[&str], signal: &str) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let mut command = server.kubectl(kubectl, arguments);
     command.stdin(endless());
     let process = Process::with_input("kubectl", command);
@@ -221,7 +234,7 @@ async fn a_kubectl_that_is_killed_while_its_input_is_ignored_takes_its_command_a
 
 /// A connection that ends without an outcome would be one.
 async fn a_command_that_the_server_ends_is_no_success(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let command = server.kubectl(kubectl, &run(&["sh", "-c", "echo here; sleep 1000"]));
     let process = Process::start("kubectl", command);
     wait("the command", until(async || !process.stdout().is_empty())).await;
@@ -233,8 +246,34 @@ async fn a_command_that_the_server_ends_is_no_success(kubectl: Kubectl) {
     server.ended().await;
 }
 
+/// What is on its way to kubectl when the command has ended would be lost if the server, or a proxy behind it, closed a
+/// connection to which kubectl still writes.
+async fn a_reader_that_pauses_gets_all_although_its_input_is_ignored(kubectl: Kubectl) {
+    // Less than the sockets on the way take.
+    const LENGTH: usize = 4_000_000;
+    let server = KubeServer::start(kubectl, &[]).await;
+    let script = format!("head -c {LENGTH} /dev/zero; exit 7");
+    let mut command = server.kubectl(kubectl, &exec(&["sh", "-c", &script]));
+    command.stdin(endless());
+    let (process, mut stdout) = Process::read("kubectl", command);
+    // The server has nothing more to do by then.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut out = Vec::new();
+    wait("the output", stdout.read_to_end(&mut out))
+        .await
+        .unwrap();
+    let ended = process.ended().await;
+    assert_eq!(
+        (out.len(), ended.code),
+        (LENGTH, Some(7)),
+        "{}",
+        ended.stderr
+    );
+    server.leaves_nothing().await;
+}
+
 async fn twenty_commands_at_once(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let commands = (0..20).map(|i| {
         let server = &server;
         async move {

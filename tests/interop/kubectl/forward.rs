@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::server::KubeServer;
-use super::{Kubectl, each_kubectl};
+use super::{Kubectl, Version, each_kubectl};
 use crate::pattern::Noise;
 use crate::peer::until;
 use crate::process::{Process, wait};
@@ -21,14 +21,22 @@ each_kubectl! {
     a_kubectl_that_is_interrupted_leaves_nothing
 }
 
+each_kubectl! {
+    proxied:
+    a_hundred_connections_at_once
+    each_direction_ends_by_itself
+    a_target_that_refuses_is_told
+    a_kubectl_that_is_killed_takes_its_connections_along
+}
+
 /// A target that answers each connection with what comes, and says when one has ended.
-struct Target {
-    port: u16,
+pub(super) struct Target {
+    pub(super) port: u16,
     open: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Target {
-    async fn echo() -> Self {
+    pub(super) async fn echo() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let open = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -49,7 +57,7 @@ impl Target {
         Self { port, open }
     }
 
-    fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         self.open.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
@@ -68,13 +76,13 @@ pub(super) fn local_ports(kubectl: &Process) -> Vec<u16> {
 }
 
 /// A kubectl that forwards, and the port at which it does.
-struct Forwarding {
-    process: Process,
+pub(super) struct Forwarding {
+    pub(super) process: Process,
     port: u16,
 }
 
 impl Forwarding {
-    async fn start(server: &KubeServer, kubectl: Kubectl, target: u16) -> Self {
+    pub(super) async fn start(server: &KubeServer, kubectl: Kubectl, target: u16) -> Self {
         let port = format!(":{target}");
         let process = Process::start(
             "kubectl",
@@ -83,16 +91,16 @@ impl Forwarding {
         let port = || local_ports(&process).first().copied();
         wait("kubectl to listen", until(async || port().is_some())).await;
         let port = port().expect("it was there");
-        let over = match kubectl {
-            Kubectl::Modern => "over WebSocket",
-            Kubectl::Debian | Kubectl::ModernSpdy => "over SPDY",
+        let over = match kubectl.version {
+            Version::Modern => "over WebSocket",
+            Version::Debian | Version::ModernSpdy => "over SPDY",
         };
         let log = server.log();
         assert!(log.contains(over), "not {over}: {log}");
         Self { process, port }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
     }
 
@@ -104,7 +112,7 @@ impl Forwarding {
 }
 
 async fn a_hundred_connections_at_once(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(&[]).await, Target::echo().await);
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
     let forwarding = Forwarding::start(&server, kubectl, target.port).await;
     let exchange = async |i: u64| {
         let noise = Noise::new(i).take(20_000 + 1000 * usize::try_from(i).unwrap());
@@ -145,7 +153,7 @@ async fn a_hundred_connections_at_once(kubectl: Kubectl) {
 }
 
 async fn each_direction_ends_by_itself(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let forwarding = Forwarding::start(&server, kubectl, port).await;
@@ -189,7 +197,7 @@ async fn each_direction_ends_by_itself(kubectl: Kubectl) {
 }
 
 async fn connections_come_and_go_for_as_long_as_the_session_lasts(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(&[]).await, Target::echo().await);
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
     let forwarding = Forwarding::start(&server, kubectl, target.port).await;
     for i in 0..200u32 {
         let mut io = forwarding.connect().await;
@@ -213,7 +221,7 @@ fn refused() -> (tokio::net::TcpSocket, u16) {
 }
 
 async fn a_target_that_refuses_is_told(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(&[]).await, Target::echo().await);
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
     let (_kept, nobody) = refused();
     let (good, bad) = (format!(":{}", target.port), format!(":{nobody}"));
     let arguments = ["port-forward", "p", &good, &bad];
@@ -239,7 +247,7 @@ async fn a_target_that_refuses_is_told(kubectl: Kubectl) {
     wait("kubectl to say why", reason).await;
     let text = format!("port {nobody}: Connection refused");
     assert!(told().contains(&text), "{}", told());
-    if kubectl == Kubectl::Debian {
+    if kubectl.version == Version::Debian {
         // It goes on.
         held.write_all(b"y").await.unwrap();
         wait("the one before", held.read_exact(&mut back))
@@ -264,7 +272,7 @@ async fn a_target_that_refuses_is_told(kubectl: Kubectl) {
 }
 
 async fn a_kubectl_that_is_killed_takes_its_connections_along(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(&[]).await, Target::echo().await);
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
     let forwarding = Forwarding::start(&server, kubectl, target.port).await;
     let connections = (0..10u8).map(async |i| {
         let mut io = forwarding.connect().await;
@@ -283,7 +291,7 @@ async fn a_kubectl_that_is_killed_takes_its_connections_along(kubectl: Kubectl) 
 }
 
 async fn a_kubectl_that_is_interrupted_leaves_nothing(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(&[]).await, Target::echo().await);
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
     let forwarding = Forwarding::start(&server, kubectl, target.port).await;
     let mut io = forwarding.connect().await;
     io.write_all(b"open").await.unwrap();

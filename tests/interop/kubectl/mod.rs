@@ -1,10 +1,11 @@
 //! Real kubectl against `examples/kube_server`: Debian's 1.20, which speaks SPDY only, and a newer one, which comes with a
-//! WebSocket first. Each test ends with a look at what the server has left behind, which has to be nothing.
+//! WebSocket first; straight, and through `kubectl proxy` of the other version. Each test ends with a look at what the server has left behind, which has to be nothing.
 
 mod copy;
 mod exec;
 mod forward;
 mod odd_servers;
+mod proxy;
 mod server;
 mod terminal;
 
@@ -17,7 +18,7 @@ use crate::peer::variable;
 
 /// Which kubectl, and how it is told to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kubectl {
+enum Version {
     /// Debian's: SPDY.
     Debian,
     /// A newer one with its defaults. `exec` and `attach` try a WebSocket protocol that is not served here, and fall back
@@ -27,14 +28,27 @@ enum Kubectl {
     ModernSpdy,
 }
 
+/// A kubectl, and its way to the server.
+#[derive(Clone, Copy, Debug)]
+struct Kubectl {
+    version: Version,
+    /// Through a proxy of the other version.
+    proxied: bool,
+}
+
 impl Kubectl {
+    fn straight(version: Version) -> Self {
+        let proxied = false;
+        Self { version, proxied }
+    }
+
     /// `kubectl`, for this server.
     fn command(self, home: &Path, server: SocketAddr) -> Command {
-        let program = variable(match self {
-            Self::Debian => "SPDY_INTEROP_KUBECTL",
-            Self::Modern | Self::ModernSpdy => "SPDY_INTEROP_MODERN_KUBECTL",
+        let program = variable(match self.version {
+            Version::Debian => "SPDY_INTEROP_KUBECTL",
+            Version::Modern | Version::ModernSpdy => "SPDY_INTEROP_MODERN_KUBECTL",
         });
-        let websocket = if self == Self::ModernSpdy {
+        let websocket = if self.version == Version::ModernSpdy {
             "false"
         } else {
             "true"
@@ -79,23 +93,28 @@ impl Kubectl {
     }
 }
 
-/// Makes a test of each function for each kubectl.
+/// Makes a test of each function for each kubectl; behind `proxied:` for each that is.
 macro_rules! each_kubectl {
-    ($($name:ident)*) => {
-        each_kubectl! { @ debian Debian $($name)* }
-        each_kubectl! { @ modern Modern $($name)* }
-        each_kubectl! { @ modern_spdy ModernSpdy $($name)* }
+    (proxied: $($name:ident)*) => {
+        each_kubectl! { @ debian_proxied Debian true $($name)* }
+        each_kubectl! { @ modern_proxied Modern true $($name)* }
+        each_kubectl! { @ modern_spdy_proxied ModernSpdy true $($name)* }
     };
-    (@ $module:ident $kubectl:ident $($name:ident)*) => {
+    ($($name:ident)*) => {
+        each_kubectl! { @ debian Debian false $($name)* }
+        each_kubectl! { @ modern Modern false $($name)* }
+        each_kubectl! { @ modern_spdy ModernSpdy false $($name)* }
+    };
+    (@ $module:ident $version:ident $proxied:literal $($name:ident)*) => {
         mod $module {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::peer::within(
-                        crate::peer::LONG,
-                        super::$name($crate::kubectl::Kubectl::$kubectl),
-                    )
-                    .await;
+                    let kubectl = crate::kubectl::Kubectl {
+                        version: crate::kubectl::Version::$version,
+                        proxied: $proxied,
+                    };
+                    crate::peer::within(crate::peer::LONG, super::$name(kubectl)).await;
                 }
             )*
         }

@@ -7,12 +7,14 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use super::Kubectl;
+use super::proxy::Proxy;
+use super::{Kubectl, Version};
 use crate::peer::{until, variable};
 use crate::process::{Ended, Folder, Process, run, wait};
 
-/// A running `kube_server`, and the home of the kubectls that talk to it.
+/// A running `kube_server`, the home of the kubectls that talk to it, and the proxy if they do so through one.
 pub(crate) struct KubeServer {
+    proxy: Option<Proxy>,
     process: Process,
     address: SocketAddr,
     home: Folder,
@@ -42,8 +44,8 @@ fn owned(pid: u32) -> Option<Owned> {
 }
 
 impl KubeServer {
-    /// Starts one with these arguments more.
-    pub(crate) async fn start(arguments: &[&str]) -> Self {
+    /// Starts one for this kubectl, with these arguments more.
+    pub(crate) async fn start(kubectl: Kubectl, arguments: &[&str]) -> Self {
         let mut command = Command::new(variable("SPDY_INTEROP_KUBE_SERVER"));
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         let process = Process::leashed("kube_server", &command);
@@ -56,16 +58,20 @@ impl KubeServer {
         wait("the server to start", until(async || said().is_some())).await;
         let address = said().expect("it was there");
         let mut this = Self {
+            proxy: None,
             at_start: owned(process.id()).expect("it runs"),
             process,
             address,
             home: Folder::new(),
         };
         // The first child takes what the runtime keeps for all of them.
-        let warm = Kubectl::Debian.command(this.home(), address);
+        let warm = Kubectl::straight(Version::Debian).command(this.home(), address);
         run("kubectl", this.with(warm, &["exec", "p", "--", "true"])).await;
         this.settled().await;
         this.at_start = this.owned();
+        if kubectl.proxied {
+            this.proxy = Some(Proxy::start(kubectl.version, this.home(), address).await);
+        }
         this
     }
 
@@ -73,8 +79,14 @@ impl KubeServer {
         owned(self.process.id()).expect("the server has ended")
     }
 
+    /// Where kubectl finds it, or its proxy.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.proxy.as_ref().map_or(self.address, Proxy::address)
+    }
+
+    /// The proxy goes, with all that it carries.
+    pub(crate) fn kill_proxy(&mut self) {
+        assert!(self.proxy.take().is_some(), "there is none");
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -88,7 +100,7 @@ impl KubeServer {
 
     /// A kubectl for this server, with these arguments.
     pub(crate) fn kubectl(&self, kubectl: Kubectl, arguments: &[&str]) -> Command {
-        self.with(kubectl.command(self.home(), self.address), arguments)
+        self.with(kubectl.command(self.home(), self.address()), arguments)
     }
 
     /// Runs a kubectl to its end.
@@ -117,7 +129,10 @@ impl KubeServer {
 
     /// Nothing is left of any client: no process, no socket, no pipe, no terminal; and a server that is told to end has
     /// nothing to wait for.
-    pub(crate) async fn leaves_nothing(self) {
+    pub(crate) async fn leaves_nothing(mut self) {
+        self.settled().await;
+        // It keeps connections of HTTP for later.
+        self.proxy = None;
         let mut now = self.owned();
         for _ in 0..1000 {
             if now.children == self.at_start.children && now.files <= self.at_start.files {

@@ -13,6 +13,11 @@ each_kubectl! {
     what_is_typed_reaches_the_command_of_attach
 }
 
+each_kubectl! {
+    proxied:
+    the_terminal_has_the_size_of_the_clients_and_follows_it
+}
+
 /// These words of a shell on a terminal, the last of which are a kubectl with these arguments.
 fn on_terminal(server: &KubeServer, kubectl: Kubectl, before: &str, arguments: &str) -> Command {
     let kubectl = kubectl.quoted(server.home(), server.address());
@@ -23,7 +28,7 @@ fn on_terminal(server: &KubeServer, kubectl: Kubectl, before: &str, arguments: &
 }
 
 async fn the_terminal_has_the_size_of_the_clients_and_follows_it(kubectl: Kubectl) {
-    let server = KubeServer::start(&[]).await;
+    let server = KubeServer::start(kubectl, &[]).await;
     // The size changes when the command is there to see it.
     let ready = server.home().join("ready");
     let before = format!(
@@ -46,7 +51,7 @@ async fn the_terminal_has_the_size_of_the_clients_and_follows_it(kubectl: Kubect
 
 async fn what_is_typed_reaches_the_command_of_attach(kubectl: Kubectl) {
     let script = r#"read line; echo "got <$line>"; exit 6"#;
-    let server = KubeServer::start(&["--", "sh", "-c", script]).await;
+    let server = KubeServer::start(kubectl, &["--", "sh", "-c", script]).await;
     let script = on_terminal(&server, kubectl, "", "attach -it p -c t");
     let (process, mut stdin, mut stdout) = Process::piped("script", script);
     wait("the command", until(async || server.commands() == 1)).await;
