@@ -21,6 +21,7 @@ mod command;
 mod copy;
 mod ending;
 mod forward;
+mod http;
 mod process;
 
 use std::io::IsTerminal;
@@ -108,7 +109,11 @@ async fn listen(arguments: &Arguments) -> Result<TcpListener, BoxError> {
 
 /// The options of all sessions.
 fn config() -> Config {
-    // As container runtimes have it: nothing at all for four hours, not even a PING.
+    // As container runtimes have it: nothing at all for four hours, not even a PING. A shorter time for a client that has not
+    // said a word is not to be had: `kubectl port-forward` opens its first stream with its first connection, hours later if
+    // need be, and up to 1.20 sends no PING either. `keep_alive_while_idle` would give just these up, because a client that has
+    // not spoken cannot be asked; `idle_timeout` would, too, and those whose PINGs show that they are there. The streams of a
+    // command are another matter: `remote_command::Server` gives them 30 s.
     Config::spdystream_server().silence_timeout(Duration::from_secs(4 * 60 * 60))
 }
 
@@ -143,10 +148,10 @@ async fn run() -> Result<(), BoxError> {
         graceful: graceful.clone(),
         ending: ending.clone(),
     });
-    let serving = axum::serve(listener, app(pod)).with_graceful_shutdown(ending.clone().draining());
+    let serving = http::serve(listener, app(pod), &graceful, ending.clone().draining());
     let all = async {
-        serving.await?;
-        // What was upgraded is not axum's any more.
+        serving.await;
+        // Connections of HTTP, and what has become of them by an Upgrade.
         graceful.shutdown().await;
         Ok(())
     };

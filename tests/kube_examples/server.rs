@@ -171,7 +171,49 @@ async fn a_second_signal_ends_the_server_at_once() {
     gone(process).await;
 }
 
-/// A request that is never complete is waited for with everything else.
+/// How long a server waits for a request: a while, for clients far away, and less than a shutdown does.
+const HEAD: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(8);
+
+/// Connected, and silent from the first byte, in the middle of a head, or after an answer.
+#[tokio::test]
+async fn a_client_that_does_not_ask_is_closed_on() {
+    let (server, url) = serve(&[]).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let request = "GET /api HTTP/1.1\r\nHost: a\r\n\r\n";
+    let silent = async |said: &str| {
+        let mut io = TcpStream::connect(address).await.unwrap();
+        let began = Instant::now();
+        io.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = io.read_to_string(&mut answer);
+        within("the end of a silent connection", read)
+            .await
+            .unwrap();
+        let took = began.elapsed();
+        assert!(HEAD.contains(&took), "{said:?}: {took:?}");
+        answer
+    };
+    // It takes its time, and is served.
+    let slow = async {
+        let mut io = TcpStream::connect(address).await.unwrap();
+        let (one, two) = request.split_at(9);
+        io.write_all(one.as_bytes()).await.unwrap();
+        tokio::time::sleep(HEAD.start / 2).await;
+        io.write_all(two.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        let read = io.read_exact(&mut status);
+        within("an answer", read).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+    };
+    let (nothing, half, answered, ()) =
+        tokio::join!(silent(""), silent("GET /api HT"), silent(request), slow);
+    assert_eq!(nothing, "");
+    assert!(!half.contains(" 200 "), "{half}");
+    assert!(answered.contains("APIVersions"), "{answered}");
+    ends_at_once(server).await;
+}
+
+/// A request that is never complete is waited for with everything else, and given up in time.
 #[tokio::test]
 async fn half_a_request_does_not_keep_the_server() {
     let (server, url) = serve(&[]).await;
@@ -182,8 +224,11 @@ async fn half_a_request_does_not_keep_the_server() {
     let (_, code, said) = run("kube_exec", &[&url, "p", "--", "true"]).await;
     assert_eq!(code, Some(0), "{said}");
     server.signal("-TERM");
+    let began = Instant::now();
     let (_, code, said) = outcome(server.end().await);
-    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    let took = began.elapsed();
+    assert!(took < HEAD.end, "{took:?}");
 }
 
 /// A shell with job control gives each job a process group.
