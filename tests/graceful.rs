@@ -30,8 +30,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::spawn;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::{Layer, Service, ServiceExt};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A connection that ends when the test says so, and knows what it was told.
 struct Fake {
@@ -92,6 +94,29 @@ async fn a_shutdown_tells_every_connection_and_waits_for_all() {
     end_second.send("ended").unwrap();
     within("the second", second).await.unwrap().unwrap();
     within("the shutdown", shutdown).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wants_to_know_of_a_shutdown_is_not_waited_for() {
+    let graceful = GracefulShutdown::new();
+    let mut before = Box::pin(graceful.started());
+    assert!(timeout(SECOND, &mut before).await.is_err(), "told before");
+    assert_eq!(graceful.count(), 0);
+    let watcher = graceful.watcher();
+    let ending = graceful.clone();
+    let shutdown = spawn(async move { ending.shutdown().await });
+    within("the start", before).await;
+    // Late, too, and more than one.
+    within("the start", graceful.started()).await;
+    assert!(!shutdown.is_finished(), "the watcher is waited for");
+    let held = graceful.started();
+    drop(watcher);
+    within("the shutdown", shutdown).await.unwrap();
+    drop(held);
+
+    // Nobody is left to begin one.
+    let orphan = GracefulShutdown::new().started();
+    assert!(timeout(SECOND, orphan).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,8 @@ enum Phase {
 #[derive(Clone)]
 pub struct GracefulShutdown {
     phase: watch::Sender<Phase>,
+    /// For those who want to know, and are not waited for.
+    started: watch::Sender<bool>,
 }
 
 impl GracefulShutdown {
@@ -93,6 +95,7 @@ impl GracefulShutdown {
     pub fn new() -> Self {
         Self {
             phase: watch::Sender::new(Phase::Serving),
+            started: watch::Sender::new(false),
         }
     }
 
@@ -127,8 +130,25 @@ impl GracefulShutdown {
         *self.phase.borrow() != Phase::Serving
     }
 
+    /// Completes when a shutdown begins, for what is no connection: a handler that tells its client so, a command that has to
+    /// be ended before its connection is cut. The shutdown does not wait for whoever awaits this; see
+    /// [`watcher`](Self::watcher). Never completes if nobody is left to begin one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn started(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut started = self.started.subscribe();
+        async move {
+            if started.wait_for(|started| *started).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Tells every connection to finish, without waiting.
     pub fn start(&self) {
+        self.started.send_replace(true);
         self.phase.send_if_modified(|phase| {
             let begins = *phase == Phase::Serving;
             if begins {
