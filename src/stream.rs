@@ -272,9 +272,18 @@ impl Session {
             .unwrap_or_default()
     }
 
-    /// Completes when the session is over: no stream is left or will come.
+    /// How the session has ended; `None` while it lives. An error says who has ended it, and why: a peer that has gone, a
+    /// time-out, a rule that was broken. The [`Connection`] reports the same, or that the last bytes were not taken.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Result<()>> {
+        match self.shared.with(|state| state.session.outcome()) {
+            Ok(outcome) => outcome,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Completes when the session is over: no stream is left or will come. [`outcome`](Self::outcome) says why.
     pub async fn closed(&self) {
-        // The error, if any, is the connection's to report.
         let mut wait = Wait::new(&self.shared);
         drop(poll_fn(|cx| wait.note(cx, self.shared.poll_ended(cx))).await);
     }

@@ -6,6 +6,9 @@ use crate::codec::DecoderLimits;
 use crate::frame::{MAX_WINDOW, Role, Version};
 use crate::headers::{BlockLimits, HeaderCompression};
 
+/// How long container runtimes let a streaming session be silent.
+const FOUR_HOURS: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// Which flow-control windows count (SPDY/3.1 section 2.6.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,6 +164,8 @@ impl Config {
     /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
     /// | [`pause_probe_interval`](Self::pause_probe_interval) | 15 s | is killed by its user while its input is not read |
     /// | [`peer_close_timeout`](Self::peer_close_timeout) | 30 s, for servers | is often behind a proxy that ends both directions with the first of them |
+    /// | [`silence_timeout`](Self::silence_timeout) | 4 h, for servers | may never say a word; container runtimes have the same |
+    /// | [`write_timeout`](Self::write_timeout) | 4 h, for servers | has a user who looks at a page of output, and takes a cut for the end |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
     /// | [`max_concurrent_streams`](Self::max_concurrent_streams) | 4,096 | knows no limit |
     /// | [`initial_max_open_streams`](Self::initial_max_open_streams) | 4,096 | announces no limit |
@@ -176,6 +181,8 @@ impl Config {
         let mut config = Self::server().for_spdystream();
         config.hold_until_peer_speaks = true;
         config.peer_close_timeout = Some(Duration::from_secs(30));
+        config.silence_timeout = Some(FOUR_HOURS);
+        config.write_timeout = Some(FOUR_HOURS);
         config
     }
 

@@ -130,7 +130,8 @@ async fn own_pings_are_optional_and_need_no_answer_unless_asked() {
     let error = outcome(running).await.unwrap_err();
     assert_eq!(error.timeout_kind(), Some(Timeout::KeepAlive), "{error}");
 
-    let (session, running, mut peer) = kubelet();
+    let (session, running, mut peer) =
+        kubelet_with(Config::spdystream_server().silence_timeout(None));
     let _stream = accept_one(&session, &mut peer, 1).await;
     tokio::time::sleep(24 * 3600 * SECOND).await;
     peer.expect_quiet().await;
@@ -330,4 +331,52 @@ async fn two_hundred_blocks_in_a_row_are_in_step_in_both_directions() {
         }
         within("the server", accepting).await.unwrap();
     }
+}
+
+/// kubectl takes a cut for the end of the output, and for success.
+#[tokio::test(start_paused = true)]
+async fn a_user_who_looks_at_a_page_of_output_has_four_hours() {
+    let (session, running, mut peer) = kubelet();
+    peer.send(typed(1, "stdout")).await;
+    let incoming = within("accept", session.accept()).await.unwrap().unwrap();
+    let stream = incoming.reply(HeaderBlock::empty()).unwrap();
+    peer.expect(syn_reply(1)).await;
+    peer.wire().set_out_capacity(1000);
+    let (mut send, _recv) = stream.split();
+    send.write_all(&[b'x'; 10_000]).await.unwrap();
+    tokio::time::sleep(3 * 3600 * SECOND).await;
+    assert!(session.outcome().is_none(), "{:?}", session.outcome());
+    peer.wire().set_out_capacity(1 << 20);
+    assert_eq!(peer.expect_data(1, 10_000).await.0.len(), 10_000);
+
+    // Not for ever.
+    peer.wire().set_out_capacity(0);
+    send.write_all(&[b'x'; 10_000]).await.unwrap();
+    tokio::time::sleep(4 * 3600 * SECOND + 2 * SECOND).await;
+    assert!(running.is_finished());
+    let error = send.write_all(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_tells_how_it_has_ended() {
+    let (session, running, mut peer) = kubelet();
+    assert!(session.outcome().is_none());
+    session.shutdown();
+    peer.drain().await;
+    drop(peer);
+    session.closed().await;
+    session.outcome().unwrap().unwrap();
+    outcome(running).await.unwrap();
+
+    let (session, running, mut peer) = kubelet();
+    peer.send_raw(b"GET / HTTP/1.1\r\n\r\n").await;
+    session.closed().await;
+    let error = session.outcome().unwrap().unwrap_err();
+    assert!(error.to_string().contains("HTTP"), "{error}");
+    drop(peer);
+    assert_eq!(
+        outcome(running).await.unwrap_err().to_string(),
+        error.to_string()
+    );
 }
