@@ -59,6 +59,15 @@
 //! windows are buffered. What this side queues is bounded by 64 KiB a stream (one chunk may overshoot) and 4 MiB a
 //! connection beyond one 16 KiB frame a stream.
 
+//!
+//! # Logging
+//!
+//! By `tracing`. Each connection has a span `connection`, each request below it a span `stream`, with `method` and `path`; both are
+//! at the level `debug`. That of a raw session ([`stream::Session::server`], `client`, and what is built on them) is below the span in
+//! which it was made, those of HTTP are below none: an accept loop or a pool is no part of one connection. The target
+//! `spdy::frames` has an event for each frame (`debug`); a subscriber without that target pays for one look a batch. What a
+//! peer does wrong, and costs it a stream or the session, is `debug`; what the operator should look at is `warn`.
+
 #![forbid(unsafe_code)]
 
 pub mod codec;

@@ -75,7 +75,8 @@ impl Session {
 
     /// Puts the server side of a session on a transport: its streams have even ids.
     ///
-    /// Nothing moves before the [`Connection`] is polled; spawn it.
+    /// Nothing moves before the [`Connection`] is polled; spawn it. What it logs is in a span `connection` below the current
+    /// one (see the [crate](crate#logging)).
     pub fn server<T>(io: T, config: Config) -> (Self, Connection<T>)
     where
         T: AsyncRead + AsyncWrite + Unpin,
@@ -93,7 +94,7 @@ impl Session {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let (shared, driver) = conn::handshake(io, role, config, clock);
+        let (shared, driver) = conn::handshake(io, role, config, clock, conn::child_span(role));
         (Self::from_shared(shared), Connection { driver })
     }
 

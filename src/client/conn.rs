@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::request::SendRequest;
 use super::spawn::{BoxTask, Spawner};
-use crate::conn::{Clock, Driver, TokioClock, handshake as conn_handshake};
+use crate::conn::{Clock, Driver, TokioClock, handshake as conn_handshake, own_span};
 use crate::error::Result;
 use crate::frame::Role;
 
@@ -100,6 +100,7 @@ impl Builder {
             Role::Client,
             config,
             Arc::clone(&self.clock),
+            own_span(Role::Client),
         );
         let session = Session::from_shared(shared);
         Ok((

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tracing::field::Empty;
 
 use super::respond::{Responder, StreamTask};
-use crate::conn::{Clock, Driver, Stats, TokioClock, handshake};
+use crate::conn::{Clock, Driver, Stats, TokioClock, handshake, own_span};
 use crate::error::Result;
 use crate::frame::{ResetStatus, Role};
 use crate::http::body::{Body, Side, StreamBody, Verdict};
@@ -88,6 +88,7 @@ impl<E> Builder<E> {
             Role::Server,
             self.config.clone(),
             Arc::clone(&self.clock),
+            own_span(Role::Server),
         );
         Connection {
             driver,

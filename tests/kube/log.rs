@@ -141,3 +141,21 @@ fn a_hundred_sizes_that_are_none_are_ten_warnings() {
         assert_eq!(logged("a terminal size", script), BUDGET, "{text}");
     }
 }
+
+#[test]
+fn what_a_session_logs_is_below_the_span_of_its_call() {
+    let log = support::trace::logged(async {
+        let call = tracing::info_span!("call", token = 7);
+        let (session, running, mut peer) = call.in_scope(kubelet);
+        peer.send(ping(1)).await;
+        peer.expect(ping(1)).await;
+        session.shutdown();
+        drop(outcome(running).await);
+    });
+    let frame = log.lines().find(|line| line.contains("PING"));
+    let frame = frame.expect("no frame was logged");
+    assert!(
+        frame.contains("call{token=7}:connection{role=Server}"),
+        "{frame}"
+    );
+}
