@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// The upgrade token of SPDY/3.1, as Kubernetes writes it.
 pub(crate) const TOKEN: &str = "SPDY/3.1";
 
+/// What Kubernetes' clients say beside the Upgrade: which protocol the raw streams behind it have.
+pub(crate) const RAW_STREAMS: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+
 /// Whether one of the comma-separated tokens, over all lines, is this one; case does not matter.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers.get_all(name).iter().any(|line| {
@@ -41,6 +44,14 @@ pub(crate) fn is_taken<B: Body>(
     server: impl FnOnce(&Request<B>) -> Result<()>,
 ) -> bool {
     if !has_token(request.headers(), &UPGRADE, TOKEN) {
+        return false;
+    }
+    if request.headers().contains_key(RAW_STREAMS) {
+        // Behind it come streams without requests. Taken for HTTP each would get a 400, and kubectl, which takes no word on
+        // its error stream for a success, would say that all went well.
+        tracing::debug!(
+            "an Upgrade to SPDY with {RAW_STREAMS} is passed on: what follows is no HTTP"
+        );
         return false;
     }
     match check_request(request).and_then(|()| server(request)) {

@@ -15,8 +15,22 @@
 //! connection, TLS, a tunnel, a pipe. Give it the options of [`Config::spdystream_server`](crate::Config::spdystream_server)
 //! or [`Config::spdystream_client`](crate::Config::spdystream_client): the peer is Go's spdystream, which knows no windows.
 //!
-//! What a peer does wrong is told to it on the stream that it concerns, and logged: ten times a connection at the level
-//! `warn`, then at `debug`. The session goes on where it can.
+//! What a peer does wrong is told to it on the stream that it concerns, and logged, as is a forwarded connection that fails: ten
+//! times a connection at the level `warn`, then at `debug`. The session goes on where it can.
+//!
+//! A handler as below fits any server of HTTP/1.1 with upgrades: `axum::serve`, hyper, and `spdy::serve(..).auto()`, by which it
+//! is served over TLS (`TlsListener`) and beside HTTP over SPDY: an Upgrade with `X-Stream-Protocol-Version` is left to the
+//! handler by all that takes the others, [`UpgradeLayer`](crate::upgrade::UpgradeLayer) included.
+//!
+//! # Long sessions
+//!
+//! A client of Kubernetes takes a connection that just ends for the end of the output, and for success. So nothing here ends a session
+//! in a hurry: with the options of [`spdystream_server`](crate::Config::spdystream_server) one that says nothing at all, or takes
+//! nothing of what there is for it, has four hours, as with container runtimes. Leave
+//! [`keep_alive_interval`](crate::Config::keep_alive_interval) off: a client whose user has stopped reading answers no PING. TCP's own
+//! keep-alive finds hosts that are gone. At a shutdown, end commands with an [`Exit`](remote_command::Exit) that says so before their connections are cut:
+//! [`GracefulShutdown::started`](crate::server::GracefulShutdown::started) tells when. Connections that are spawned as below are part
+//! of no shutdown; give them to [`GracefulShutdown::watcher`](crate::server::GracefulShutdown::watcher) to wait for them.
 //!
 //! # A server
 //!
@@ -97,7 +111,8 @@ use std::io;
 
 use http::header::HeaderName;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::headers::HeaderBlock;
 
 /// The header of the protocols that a client offers, and of the one that the server has chosen.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-stream-protocol-version");
@@ -105,6 +120,18 @@ pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-stream-proto
 /// The header of the protocols that a server would have accepted.
 pub const ACCEPTED_PROTOCOL_VERSIONS: HeaderName =
     HeaderName::from_static("x-accepted-stream-protocol-versions");
+
+/// Checks the reply to a stream: a server of HTTP over SPDY has taken it for a request. Its error stream would end without a
+/// word, which stands for success.
+fn check_reply(reply: &HeaderBlock) -> Result<()> {
+    let Some(status) = reply.get(":status") else {
+        return Ok(());
+    };
+    let status = printable(&String::from_utf8_lossy(status), 20);
+    Err(Error::negotiation(format!(
+        "expected the reply to a raw stream; got that to an HTTP request, with status {status}: the server serves HTTP over SPDY here, not Kubernetes' streams"
+    )))
+}
 
 /// A text of the peer, for messages: cut, and without what would take a terminal or a log apart.
 fn printable(text: &str, most: usize) -> String {

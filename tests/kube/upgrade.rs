@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use spdy::frame::Role;
+use spdy::kube::remote_command::{Client, Exit};
 use spdy::kube::{self, Answer, negotiate, port_forward, remote_command};
 use spdy::{Body, HeaderCompression};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -276,6 +278,77 @@ async fn frames_that_come_with_a_head_are_kept_in_both_roles() {
     peer.expect(ping(2)).await;
 }
 
+/// Runs a command that ends with 9.
+async fn nine(mut request: Request<Body>) -> Result<Response<Body>, std::convert::Infallible> {
+    let streams = Streams::from_query(request.uri().query().unwrap_or_default());
+    let upgrade = match kube::on(&mut request, remote_command::PROTOCOLS) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Ok(refusal.response()),
+    };
+    let response = upgrade.response();
+    spawn(async move {
+        let version = Version::negotiated(Some(upgrade.protocol())).unwrap();
+        let (session, connection) = upgrade.session(Config::spdystream_server()).await.unwrap();
+        spawn(connection);
+        let streams = Server::new(version, streams)
+            .accept(&session)
+            .await
+            .unwrap();
+        streams.finish(Exit::Code(9)).await.unwrap();
+    });
+    Ok(response)
+}
+
+/// What becomes of a command that is run by whoever serves the transport.
+async fn exit_of(io: DuplexStream) -> spdy::Result<Exit> {
+    let asking = kube::connect(TokioIo::new(io), request(), remote_command::PROTOCOLS);
+    let switched = within("the answer", asking).await?.switched()?;
+    let version = Version::negotiated(switched.protocol())?;
+    let (session, connection) = switched.into_session(Config::spdystream_client());
+    spawn(connection);
+    let streams = Streams {
+        stdout: true,
+        ..Streams::default()
+    };
+    let streams = Client::new(version, streams).open(&session).await?;
+    within("the outcome", streams.exit.wait()).await
+}
+
+/// They take every other Upgrade to SPDY for HTTP over it.
+#[tokio::test(start_paused = true)]
+async fn servers_of_http_over_spdy_leave_the_upgrade_to_the_handler() {
+    let (io, server) = duplex(64 << 10);
+    let service = service_fn(nine);
+    let auto = spdy::server::auto::Builder::new(TokioExecutor::new());
+    spawn(auto.serve_connection(TokioIo::new(server), service));
+    assert_eq!(exit_of(io).await.unwrap(), Exit::Code(9), "auto");
+
+    let (io, server) = duplex(64 << 10);
+    let service = spdy::upgrade::wrap(tower::service_fn(nine));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(server), TowerToHyperService::new(service))
+        .with_upgrades();
+    spawn(connection);
+    assert_eq!(exit_of(io).await.unwrap(), Exit::Code(9), "wrap");
+}
+
+/// Each stream is a request to it, and gets its answer: the error stream would end without a word.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_the_streams_for_http_is_no_success() {
+    let (session, _running, mut peer) = kubectl();
+    let opening = spawn(async move {
+        let client = Client::new(Version::V1, EXEC_IT);
+        client.open(&session).await
+    });
+    peer.expect(typed(1, "error")).await;
+    let reply = syn_reply(1).header(":status", "400 Bad Request");
+    peer.send(reply.header(":version", "HTTP/1.1").fin()).await;
+    let error = within("open", opening).await.unwrap().unwrap_err();
+    assert!(error.is_negotiation(), "{error}");
+    let says = error.to_string();
+    assert!(says.contains("with status 400 Bad Request"), "{says}");
+}
+
 fn request() -> Request<AnyBody> {
     Request::post("http://a/exec?command=date&stdout=true")
         .body(empty())
@@ -378,6 +451,24 @@ async fn a_refusal_comes_with_its_status_headers_and_body() {
     let said = std::error::Error::source(&error).unwrap().to_string();
     // Its body breaks off, and says something all the same.
     assert_eq!(said, "unable to upgrade connection: no protocol is shared");
+    assert!(error.to_string().starts_with("the peer refused to switch"));
+
+    for (body, says) in [
+        (
+            "",
+            "unable to upgrade connection; the server does not say why",
+        ),
+        ("unable to upgrade: no\n", "unable to upgrade: no"),
+    ] {
+        let text = format!(
+            "HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (answer, _) = answered(remote_command::PROTOCOLS, text.into_bytes()).await;
+        let error = answer.unwrap().switched().unwrap_err();
+        let said = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(said, says);
+    }
 }
 
 #[tokio::test(start_paused = true)]

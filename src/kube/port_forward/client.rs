@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Timeout};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
 use crate::kube::time::within;
-use crate::kube::{printable, stream_error};
+use crate::kube::{check_reply, printable, stream_error};
 use crate::stream::{OpenOptions, RecvStream, Session, Stream};
 
 /// The largest text that is read from an error stream, in bytes.
@@ -102,7 +102,7 @@ impl Client {
                 .session
                 .open(headers.finish(), OpenOptions::new())
                 .await?;
-            stream.reply().await?;
+            check_reply(&stream.reply().await?)?;
             if kind == "error" {
                 stream.shutdown().await.map_err(stream_error)?;
             }

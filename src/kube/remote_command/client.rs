@@ -12,6 +12,7 @@ use super::{Exit, Kind, MAX_TEXT, STREAM_TYPE, Streams, Version};
 use crate::error::{Error, Result, Timeout};
 use crate::frame::ResetStatus;
 use crate::headers::HeaderBlock;
+use crate::kube::check_reply;
 use crate::kube::status::Status;
 use crate::kube::time::within;
 use crate::stream::{OpenOptions, RecvStream, SendStream, Session, Stream};
@@ -49,6 +50,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Timeout::Open`] if a reply does not come, or why a stream was reset or the session has ended.
+    /// [`is_negotiation`](Error::is_negotiation) if the server takes the streams for HTTP requests.
     ///
     /// # Cancel safety
     ///
@@ -87,7 +89,7 @@ impl Client {
         headers.push(STREAM_TYPE, kind.name().as_bytes())?;
         let opened = within(session, self.stream_timeout, async {
             let mut stream = session.open(headers.finish(), OpenOptions::new()).await?;
-            stream.reply().await?;
+            check_reply(&stream.reply().await?)?;
             Ok(stream)
         });
         opened.await.unwrap_or_else(|| {
