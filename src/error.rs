@@ -82,6 +82,9 @@ enum Kind {
     /// The peer speaks another protocol than was expected.
     #[allow(dead_code, reason = "used by the layers above the core")]
     Negotiation,
+    /// The peer does not want to switch to the protocol that was asked for.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    Refused,
     /// An exchange over HTTP/1.1 or HTTP/2 failed.
     #[allow(dead_code, reason = "used by the layers above the core")]
     Http,
@@ -256,6 +259,21 @@ impl Error {
         Self::with_cause(Kind::Negotiation, detail, cause)
     }
 
+    /// The peer does not want to switch.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn refused(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Refused, detail)
+    }
+
+    /// As [`Error::refused`], with what the peer has said.
+    #[allow(dead_code, reason = "used by the layers above the core")]
+    pub(crate) fn refused_because(
+        detail: impl Into<Cow<'static, str>>,
+        cause: impl Into<Cause>,
+    ) -> Self {
+        Self::with_cause(Kind::Refused, detail, cause)
+    }
+
     /// An exchange over HTTP/1.1 or HTTP/2 failed.
     #[allow(dead_code, reason = "used by the layers above the core")]
     pub(crate) fn http(detail: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
@@ -391,7 +409,7 @@ impl Error {
     /// its first bytes are of no known protocol. The message says what was expected and what came.
     #[must_use]
     pub fn is_negotiation(&self) -> bool {
-        matches!(self.0.kind, Kind::Negotiation)
+        matches!(self.0.kind, Kind::Negotiation | Kind::Refused)
     }
 
     /// An exchange over HTTP/1.1 or HTTP/2 failed, where the peer speaks no SPDY; hyper's error is the
@@ -417,7 +435,7 @@ impl Error {
             | Kind::Unprocessed { by }
             | Kind::Closed { by } => Some(by),
             Kind::Canceled => Some(Initiator::User),
-            Kind::Negotiation => Some(Initiator::Remote),
+            Kind::Negotiation | Kind::Refused => Some(Initiator::Remote),
             Kind::Io(_)
             | Kind::Timeout(_)
             | Kind::User
@@ -494,6 +512,7 @@ impl Error {
             }
             Kind::User => io::ErrorKind::InvalidInput,
             Kind::Tls { .. } | Kind::Negotiation => io::ErrorKind::InvalidData,
+            Kind::Refused => io::ErrorKind::ConnectionRefused,
             Kind::Connect => io::ErrorKind::NotConnected,
             Kind::Canceled | Kind::Body | Kind::Http => io::ErrorKind::Other,
         };
@@ -528,6 +547,7 @@ impl fmt::Display for Error {
             Kind::Tls { certificate: true } => f.write_str("certificate not accepted")?,
             Kind::Tls { certificate: false } => f.write_str("TLS failed")?,
             Kind::Negotiation => f.write_str("the peer speaks another protocol")?,
+            Kind::Refused => f.write_str("the peer refused to switch protocols")?,
             Kind::Http => f.write_str("HTTP failed")?,
         }
         if self.0.detail.is_empty() {

@@ -136,9 +136,20 @@ pub(crate) fn check_response(status: StatusCode, headers: &HeaderMap) -> Result<
 
 /// The error for a server that does not switch.
 pub(crate) fn refusal(status: StatusCode) -> Error {
-    Error::negotiation(format!(
-        "expected 101 Switching Protocols with Upgrade: {TOKEN}; the server answered {status}"
-    ))
+    Error::refused(refusal_text(status))
+}
+
+/// As [`refusal`], with what the server has said.
+#[cfg(feature = "kube")]
+pub(crate) fn refusal_because(
+    status: StatusCode,
+    said: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::refused_because(refusal_text(status), said)
+}
+
+fn refusal_text(status: StatusCode) -> String {
+    format!("expected 101 Switching Protocols with Upgrade: {TOKEN}; the server answered {status}")
 }
 
 #[cfg(test)]

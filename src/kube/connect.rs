@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{PROTOCOL_VERSION, Status, printable};
 use crate::error::{Error, Result};
-use crate::http::Body;
+use crate::http::{Body, switching};
 use crate::session::Config;
 use crate::stream::{self, Session};
 use crate::upgrade;
@@ -113,11 +113,8 @@ impl Answer {
         match self {
             Self::Switched(switched) => Ok(switched),
             Self::Refused(refused) => {
-                let detail = format!(
-                    "expected 101 Switching Protocols with Upgrade: SPDY/3.1; the server answered {}",
-                    refused.response.status()
-                );
-                Err(Error::negotiation_cause(detail, refused))
+                let status = refused.response.status();
+                Err(switching::refusal_because(status, refused))
             }
         }
     }
@@ -185,18 +182,21 @@ impl Refused {
     }
 }
 
-/// Its [`Status`]; without one, the body, cut at 500 characters and without control characters.
+/// Its [`Status`]; without one, the body, cut at 500 characters and without control characters, or that there is none.
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(status) = &self.status {
             return status.fmt(f);
         }
-        let body = String::from_utf8_lossy(self.response.body());
-        write!(
-            f,
-            "unable to upgrade connection: {}",
-            printable(&body, SHOWN)
-        )
+        let body = printable(&String::from_utf8_lossy(self.response.body()), SHOWN);
+        // In the words of Go's clients; servers use them, too.
+        if body.starts_with("unable to upgrade") {
+            f.write_str(&body)
+        } else if body.is_empty() {
+            f.write_str("unable to upgrade connection; the server does not say why")
+        } else {
+            write!(f, "unable to upgrade connection: {body}")
+        }
     }
 }
 
