@@ -329,3 +329,31 @@ async fn streams_that_the_server_opens_are_refused_and_hold_nothing_up() {
     assert_eq!(exit, Exit::Code(0));
     assert_eq!(session.stream_count(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn to_end_the_input_of_a_command_that_has_ended_is_no_error() {
+    // By CANCEL, as Go's servers end what they do not read to its end, or by FIN.
+    for cancels in [true, false] {
+        let (session, _running, mut peer) = kubectl();
+        let opening = opening(&session, Version::V4, EXEC_I);
+        for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
+            peer.expect(typed(stream, kind)).await;
+            peer.send(syn_reply(stream)).await;
+        }
+        let mut streams = within("open", opening).await.unwrap().unwrap();
+        peer.send(data(1, br#"{"status":"Success"}"#).fin()).await;
+        if cancels {
+            peer.send(cancel(3)).await;
+        } else {
+            peer.send(data(3, "").fin()).await;
+        }
+        peer.send(data(5, "").fin()).await;
+        peer.send(data(7, "").fin()).await;
+        drop(peer);
+        settle().await;
+        let mut stdin = streams.stdin.take().unwrap();
+        within("shutdown", stdin.shutdown()).await.unwrap();
+        let exit = within("the outcome", streams.exit.wait()).await.unwrap();
+        assert_eq!(exit, Exit::Code(0), "CANCEL: {cancels}");
+    }
+}

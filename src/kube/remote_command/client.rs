@@ -169,9 +169,14 @@ impl AsyncWrite for StdinWriter {
         Pin::new(&mut self.send).poll_flush(cx)
     }
 
-    /// Half-closes: the command reads to the end.
+    /// Half-closes: the command reads to the end. No error once the server wants no more, as with a pipe that is closed: how
+    /// the command has ended is for [`ExitReceiver::wait`] to say.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.send).poll_shutdown(cx)
+        let shut = ready!(Pin::new(&mut self.send).poll_shutdown(cx));
+        if shut.is_err() && self.poll_closed(cx).is_ready() && self.recv.is_end() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(shut)
     }
 }
 
