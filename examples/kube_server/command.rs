@@ -1,7 +1,6 @@
 //! `exec` and `attach`.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,9 +188,5 @@ async fn exit_of(
         let why = "what the command has started goes on writing; it was cut off";
         return Ok(Exit::Failed(why.to_owned()));
     }
-    // As a shell has it.
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    Ok(Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)))
+    Ok(status.into())
 }

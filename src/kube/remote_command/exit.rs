@@ -1,4 +1,5 @@
 use std::fmt;
+use std::process::ExitStatus;
 
 use bytes::Bytes;
 
@@ -18,6 +19,20 @@ pub enum Exit {
     /// It could not be run, or not to its end: why, for people. At a client this is the text of the server as it came, up to
     /// 64 KiB, escape sequences and all; show the [`Exit`] instead of it.
     Failed(String),
+}
+
+/// The code; of a command that was killed, 128 and the number of the signal, as shells have it.
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        #[cfg(unix)]
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        #[cfg(not(unix))]
+        let signal = None;
+        let code = status.code().or(signal.map(|signal| 128 + signal));
+        // What is no code is no success either.
+        let code = code.and_then(|code| u8::try_from(code).ok());
+        Self::Code(code.unwrap_or(u8::MAX))
+    }
 }
 
 impl fmt::Display for Exit {
@@ -107,6 +122,17 @@ fn exit_code(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_status_of_a_process_is_a_code_as_in_a_shell() {
+        use std::os::unix::process::ExitStatusExt;
+        // As `wait` has it: the code in the upper byte, a signal in the lower one.
+        for (raw, code) in [(0, 0), (3 << 8, 3), (255 << 8, 255), (9, 137), (15, 143)] {
+            let exit = Exit::from(ExitStatus::from_raw(raw));
+            assert_eq!(exit, Exit::Code(code), "{raw}");
+        }
+    }
 
     const ALL: [Version; 5] = [
         Version::V1,
