@@ -85,7 +85,7 @@ async fn beyond_the_capacity_the_caller_is_to_come_again() {
     }
     let full = tokens.insert(1000).unwrap_err();
     assert_eq!(full.retry_after(), 40 * SECOND);
-    assert!(full.to_string().contains("try again in 40s"), "{full}");
+    assert!(full.to_string().contains("try again in 40 s"), "{full}");
     // A token that is redeemed, or expires, makes room for one.
     assert_eq!(tokens.redeem(&first), Some(0));
     tokens.insert(1000).unwrap();

@@ -183,7 +183,8 @@ impl Set {
     fn give_up(mut self, session: &Session, limit: Duration) -> Error {
         let missing = self.missing().join(", ");
         let why = format!("the client has not opened these streams within {limit:?}: {missing}");
-        tracing::warn!("{why}; the connection is closed");
+        // The caller has the error, and is the one to say it aloud.
+        tracing::debug!("{why}; the connection is closed");
         if let Some(error) = self.error.take() {
             let text = Exit::Failed(why.clone()).encode(self.version);
             // One that is gone tells nothing.
