@@ -2,7 +2,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
@@ -59,6 +60,11 @@ const UNSUPPORTED_DATA: u16 = 1003;
 /// WebSocket: what the peer has sent before its own Close can be read until then, but it will not answer any more. After
 /// the peer's Close, or an error, `shutdown` sends no other one, and is no error.
 ///
+/// # Two tasks
+///
+/// One task may read while another one writes, each with its half by [`tokio::io::split`]. Either may give up waiting at any
+/// time: no byte is lost, and the other one is woken all the same.
+///
 /// # Dropping
 ///
 /// Dropping it drops the WebSocket. To the peer that is no end but a loss: shut it down before. A
@@ -71,9 +77,8 @@ pub struct Tunnel<S> {
     writing: Writing,
     /// Pings and Pongs that have come since all was written.
     unanswered: usize,
-    /// Waits for that before it reads on.
+    /// Whoever waits for the sink: to read on behind many Pings, and to write.
     reader: Option<Waker>,
-    /// Whoever writes and had to wait: the socket may know the reader in its place.
     writer: Option<Waker>,
     /// What `shutdown` says. Nothing after the peer's Close, which the library answers, nor when the socket has failed.
     farewell: Option<(u16, &'static str)>,
@@ -98,6 +103,23 @@ enum Writing {
     Closed,
     /// As was said.
     Failed,
+}
+
+/// Who polls the sink.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Reader,
+    Writer,
+}
+
+/// Wakes the reader and the writer.
+struct Both(Waker, Waker);
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+        self.1.wake_by_ref();
+    }
 }
 
 impl<S> Tunnel<S> {
@@ -167,21 +189,47 @@ impl<S> Tunnel<S> {
         }
     }
 
-    /// All was written: the other side, reader or writer, goes on, too.
-    fn all_written(&mut self, by_reader: bool) {
-        self.unanswered = 0;
-        let (reader, writer) = (self.reader.take(), self.writer.take());
-        let other = if by_reader { writer } else { reader };
-        other.into_iter().for_each(Waker::wake);
+    /// Polls the sink for one side. Most sinks know one waker, that of the last poll. Where both sides wait it is one that
+    /// wakes both: the one who was forgotten would sleep on if the other needed less, or had given up waiting.
+    fn poll_sink<T>(
+        &mut self,
+        side: Side,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T>
+    where
+        S: Unpin,
+    {
+        let (own, other) = match side {
+            Side::Reader => (&mut self.reader, &self.writer),
+            Side::Writer => (&mut self.writer, &self.reader),
+        };
+        let socket = Pin::new(&mut self.socket);
+        let polled = match other {
+            Some(other) if !other.will_wake(cx.waker()) => {
+                let both = Arc::new(Both(cx.waker().clone(), other.clone()));
+                poll(socket, &mut Context::from_waker(&Waker::from(both)))
+            }
+            _ => poll(socket, cx),
+        };
+        *own = polled.is_pending().then(|| cx.waker().clone());
+        polled
     }
 
-    /// The writer has to wait.
-    fn writer_waits(&mut self, cx: &Context<'_>) {
-        self.writer = Some(cx.waker().clone());
+    /// What one side has found out about the sink concerns the other one, too.
+    fn wake_waiting(&mut self) {
+        let waiting = [self.reader.take(), self.writer.take()];
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    fn all_written(&mut self) {
+        self.unanswered = 0;
+        self.wake_waiting();
     }
 
     fn write_failed(&mut self, error: impl Into<BoxError>) -> io::Error {
         self.writing = Writing::Failed;
+        self.wake_waiting();
         from_library(error.into())
     }
 }
@@ -211,11 +259,7 @@ where
         if slices.iter().all(|slice| slice.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) else {
-            self.writer_waits(cx);
-            return Poll::Pending;
-        };
-        if let Err(error) = ready {
+        if let Err(error) = ready!(self.poll_sink(Side::Writer, cx, S::poll_ready)) {
             return Poll::Ready(Err(self.write_failed(error)));
         }
         let bytes = join(slices);
@@ -231,15 +275,21 @@ where
         if self.unanswered < UNANSWERED {
             return Poll::Ready(());
         }
-        match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) => self.all_written(true),
-            Poll::Ready(Err(error)) => {
+        match self.writing {
+            Writing::Open | Writing::Refused | Writing::Closing => {}
+            // Nothing is answered any more, nor may the sink be asked.
+            Writing::Closed => return Poll::Ready(()),
+            Writing::Failed => {
+                let why = "the WebSocket has failed before: its Pings cannot be answered";
+                self.read_failed(io::Error::new(io::ErrorKind::ConnectionAborted, why));
+                return Poll::Ready(());
+            }
+        }
+        match ready!(self.poll_sink(Side::Reader, cx, S::poll_flush)) {
+            Ok(()) => self.all_written(),
+            Err(error) => {
                 let error = self.write_failed(error);
                 self.read_failed(error);
-            }
-            Poll::Pending => {
-                self.reader = Some(cx.waker().clone());
-                return Poll::Pending;
             }
         }
         Poll::Ready(())
@@ -248,9 +298,8 @@ where
     /// Hands our Close to the sink.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some((code, reason)) = self.farewell {
-            let mut socket = Pin::new(&mut self.socket);
-            let sent = match ready!(socket.as_mut().poll_ready(cx)) {
-                Ok(()) => socket.start_send(M::close(code, reason)),
+            let sent = match ready!(self.poll_sink(Side::Writer, cx, S::poll_ready)) {
+                Ok(()) => Pin::new(&mut self.socket).start_send(M::close(code, reason)),
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {
@@ -359,35 +408,26 @@ where
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why)));
             }
         }
-        match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
-                self.all_written(false);
+        match ready!(self.poll_sink(Side::Writer, cx, S::poll_flush)) {
+            Ok(()) => {
+                self.all_written();
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.write_failed(error))),
-            Poll::Pending => {
-                self.writer_waits(cx);
-                Poll::Pending
-            }
+            Err(error) => Poll::Ready(Err(self.write_failed(error))),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.writing, Writing::Open | Writing::Refused) {
-            if self.poll_farewell(cx)?.is_pending() {
-                self.writer_waits(cx);
-                return Poll::Pending;
-            }
+            ready!(self.poll_farewell(cx))?;
             self.writing = Writing::Closing;
         }
         if matches!(self.writing, Writing::Closed | Writing::Failed) {
             return Poll::Ready(Ok(()));
         }
-        let Poll::Ready(closed) = Pin::new(&mut self.socket).poll_close(cx) else {
-            self.writer_waits(cx);
-            return Poll::Pending;
-        };
+        let closed = ready!(self.poll_sink(Side::Writer, cx, S::poll_close));
         self.writing = Writing::Closed;
+        self.wake_waiting();
         match closed {
             Err(error) if self.farewell.is_some() => Poll::Ready(Err(self.write_failed(error))),
             // What went wrong was said before.

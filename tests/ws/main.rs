@@ -17,6 +17,7 @@ mod line;
 mod reading;
 mod sessions;
 mod splits;
+mod two_tasks;
 mod writing;
 
 use std::error::Error as StdError;
