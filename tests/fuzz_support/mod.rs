@@ -34,16 +34,18 @@ mod server;
 mod session_ops;
 #[path = "../support/mod.rs"]
 mod support;
+mod tunnel;
 
 /// A target by its name.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them; each has a file below `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 7] = [
     ("decode", decode::run),
     ("header_block", header_block::run),
     ("session_ops", session_ops::run),
     ("server", server::run),
     ("client", client::run),
     ("kube", kube::run),
+    ("tunnel", tunnel::run),
 ];

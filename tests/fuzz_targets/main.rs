@@ -1,6 +1,11 @@
 //! The targets of `fuzz/` without a fuzzer: their seeds, what they have found, and random inputs.
 
-#![cfg(all(feature = "client", feature = "server", feature = "kube"))]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "kube",
+    feature = "ws"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -64,6 +64,11 @@ fn kubernetes_streams_survive_a_hostile_peer_and_leave_nothing() {
 }
 
 #[test]
+fn a_tunnel_loses_no_byte_and_no_wakeup_whatever_its_websocket_does() {
+    holds("tunnel", 3_000, 300);
+}
+
+#[test]
 fn a_client_survives_a_hostile_server_and_leaves_nothing() {
     holds("client", 1_200, 800);
 }
