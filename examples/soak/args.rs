@@ -18,6 +18,8 @@ pub(crate) enum Plant {
     Heap,
     File,
     Byte,
+    Message,
+    Reader,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,8 @@ fn plant(value: &str) -> Result<Plant, String> {
         "heap" => Plant::Heap,
         "file" if cfg!(target_os = "linux") => Plant::File,
         "byte" => Plant::Byte,
+        "message" => Plant::Message,
+        "reader" => Plant::Reader,
         _ => return Err(format!("--plant {value:?} is nothing that can be planted")),
     })
 }

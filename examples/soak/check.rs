@@ -128,14 +128,22 @@ fn look(world: &World, lanes: &[Lane], start: &Start) -> Vec<Finding> {
             let (here, there) = (client.streams, server.streams);
             format!("{}: {here} at the client, {there} at the server", lane.name)
         });
-        bytes += u64::from(lane.window) + u64::from(CONNECTION_WINDOW);
+        for (end, stats) in [("client", client), ("server", server)] {
+            streams.demand(stats.unread == 0, || {
+                format!("{}: {} bytes unread at the {end}", lane.name, stats.unread)
+            });
+        }
+        let Some(window) = lane.window else {
+            continue;
+        };
+        bytes += u64::from(window) + u64::from(CONNECTION_WINDOW);
         direction(
             &mut windows,
             &lane.name,
             "to the client",
             &server,
             &client,
-            lane.window,
+            window,
         );
         direction(
             &mut windows,

@@ -17,6 +17,7 @@ use crate::pattern::Random;
 use crate::plant::Skim;
 use crate::raw::{self, RawWorker};
 use crate::server::{KEEP_ALIVE, KEEP_ALIVE_TIMEOUT};
+use crate::spdystream;
 use crate::world::{Kind, Trouble, World};
 
 /// Requests at once on each connection that carries HTTP, and raw streams at once opened by each side.
@@ -101,6 +102,8 @@ enum Way {
     Http(SendRequest<Body>, Arc<Limits>),
     /// Each side opens streams.
     Raw(raw::Limits),
+    /// The same, with the options for spdystream: limits of the client, and of the server.
+    Spdystream(spdystream::Way, [spdystream::Limits; 2]),
 }
 
 /// A connection that lasts from the start to the end.
@@ -111,8 +114,8 @@ pub(crate) struct Lane {
     pub(crate) local: SocketAddr,
     /// The client's side.
     pub(crate) session: Session,
-    /// The connection window that the client grants.
-    pub(crate) window: u32,
+    /// The connection window that the client grants; `None` where windows do not count.
+    pub(crate) window: Option<u32>,
     way: Way,
 }
 
@@ -124,7 +127,7 @@ impl Lane {
                 name: format!("connection {number} (raw)"),
                 local,
                 session,
-                window,
+                window: Some(window),
                 way: Way::Raw(raw::Limits::default()),
             });
         }
@@ -133,8 +136,22 @@ impl Lane {
             name: format!("connection {number}"),
             local: http.local,
             session: http.client.session().clone(),
-            window: http.window,
+            window: Some(http.window),
             way: Way::Http(http.client, Arc::new(Limits::new())),
+        })
+    }
+
+    pub(crate) async fn open_spdystream(
+        world: &Arc<World>,
+        way: spdystream::Way,
+    ) -> Result<Self, BoxError> {
+        let (session, local, _) = spdystream::connect(world, way).await?;
+        Ok(Self {
+            name: format!("the connection of {}", way.name()),
+            local,
+            session,
+            window: None,
+            way: Way::Spdystream(way, Default::default()),
         })
     }
 
@@ -142,8 +159,17 @@ impl Lane {
     pub(crate) fn client(&self) -> Option<&SendRequest<Body>> {
         match &self.way {
             Way::Http(client, _) => Some(client),
-            Way::Raw(_) => None,
+            Way::Raw(_) | Way::Spdystream(..) => None,
         }
+    }
+
+    /// The session of the other end.
+    fn server(&self, world: &World) -> Option<Session> {
+        let theirs = world.raw_servers.get(self.local);
+        if theirs.is_none() {
+            world.fail(format!("{}: the server does not know it", self.name));
+        }
+        theirs
     }
 
     fn start(&self, world: &Arc<World>, seed: u64, tasks: &mut JoinSet<()>) {
@@ -159,9 +185,25 @@ impl Lane {
                     tasks.spawn(work(world, worker, limits, self.name.clone()));
                 }
             }
+            Way::Spdystream(way, limits) => {
+                let Some(theirs) = self.server(world) else {
+                    return;
+                };
+                for (side, session) in (1..).zip([&self.session, &theirs]) {
+                    let limits = &limits[usize::from(side == 2)];
+                    for i in 0..RAW_WORKERS {
+                        let random = Random::new(seed, 100 * side + i);
+                        let (session, limits) = (session.clone(), limits.clone());
+                        let (way, world) = (*way, Arc::clone(world));
+                        let planted = Some(Arc::clone(&world));
+                        let worker = spdystream::Worker::new(session, random, way, limits, planted);
+                        tasks.spawn(spdystream::work(world, worker, self.name.clone()));
+                    }
+                }
+            }
             Way::Raw(limits) => {
-                let Some(theirs) = world.raw_servers.get(self.local) else {
-                    return world.fail(format!("{}: the server does not know it", self.name));
+                let Some(theirs) = self.server(world) else {
+                    return;
                 };
                 let ends = [(&self.session, &limits.client), (&theirs, &limits.server)];
                 for (side, (session, resets)) in (1..).zip(ends) {

@@ -1,8 +1,8 @@
-//! Endurance: servers and clients of this crate in one process, over TCP on the loopback, under a load that is as mixed
-//! and as rude as that of the world. Every byte of every body is checked; and when the load has stopped, nothing may be
-//! left over: no stream, no task, no byte of a window, no memory, no file.
+//! Endurance: servers and clients of this crate in one process, over TCP on the loopback and in WebSockets, under a load that
+//! is as mixed and as rude as that of the world. Every byte of every body is checked; and when the load has stopped, nothing
+//! may be left over: no stream, no task, no byte of a window, no memory, no file.
 //!
-//! `cargo run --release --example soak -- --minutes 10`
+//! `cargo run --release --all-features --example soak -- --minutes 10`
 
 mod args;
 mod body;
@@ -14,6 +14,7 @@ mod plant;
 mod raw;
 mod report;
 mod server;
+mod spdystream;
 mod visits;
 mod world;
 
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use crate::args::Args;
 use crate::check::{Start, settle};
 use crate::lanes::Lane;
+use crate::spdystream::Way;
 use crate::world::{Kind, World};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -73,13 +75,33 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let http = TcpListener::bind("127.0.0.1:0").await?;
     let raw = TcpListener::bind("127.0.0.1:0").await?;
-    let world = World::new(args.seed, args.plant, http.local_addr()?, raw.local_addr()?);
+    let mut listeners = Vec::new();
+    for way in Way::ALL {
+        listeners.push((way, TcpListener::bind("127.0.0.1:0").await?));
+    }
+    let [(_, tcp), (_, websocket)] = &listeners[..] else {
+        return Err("two ways have two listeners".into());
+    };
+    let spdystream = [tcp.local_addr()?, websocket.local_addr()?];
+    let world = World::new(
+        args.seed,
+        args.plant,
+        http.local_addr()?,
+        raw.local_addr()?,
+        spdystream,
+    );
     world.watch_panics();
     tokio::spawn(server::serve(http, Arc::clone(&world)));
     tokio::spawn(raw::serve(raw, Arc::clone(&world)));
+    for (way, listener) in listeners {
+        tokio::spawn(spdystream::serve(listener, way, Arc::clone(&world)));
+    }
     let mut lanes = Vec::new();
     for number in 0..args.connections {
         lanes.push(Lane::open(&world, number).await?);
+    }
+    for way in Way::ALL {
+        lanes.push(Lane::open_spdystream(&world, way).await?);
     }
     println!(
         "{} lasting connections and others that come and go, for {:?}; seed {}",

@@ -1,14 +1,16 @@
 //! Raw streams: every side opens some and answers those of the other.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use spdy::frame::{Priority, ResetStatus};
 use spdy::headers::HeaderBlock;
-use spdy::stream::{Incoming, OpenOptions, RecvStream, SendStream, Session, Stream};
-use tokio::io::AsyncWriteExt;
+use spdy::stream::{Connection, Incoming, OpenOptions, RecvStream, SendStream, Session, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::BoxError;
@@ -19,6 +21,11 @@ use crate::server::config;
 use crate::world::{Kind, Trouble, World};
 
 const MAX_CHUNK: u64 = 16 << 10;
+
+const MAX_LENGTH: u64 = 256 << 10;
+
+/// How often it is looked whether a stream that is not read was given up.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The servers' sessions, by the address of their client.
 #[derive(Debug, Default)]
@@ -65,7 +72,17 @@ async fn connection(io: TcpStream, peer: SocketAddr, world: Arc<World>) {
     if io.set_nodelay(true).is_err() {
         return;
     }
-    let (session, connection) = Session::server(io, config());
+    serve_session(Session::server(io, config()), peer, world).await;
+}
+
+/// Answers all streams of a session, and tells where it stands when it is asked.
+pub(crate) async fn serve_session<T>(
+    (session, connection): (Session, Connection<T>),
+    peer: SocketAddr,
+    world: Arc<World>,
+) where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     // Before the connection answers anything: its client counts on finding it here.
     world
         .raw_servers
@@ -98,7 +115,15 @@ pub(crate) async fn connect(
     io.set_nodelay(true)?;
     let local = io.local_addr()?;
     let (config, window) = client_config(number);
-    let (session, connection) = Session::client(io, config);
+    let (session, driver) = run_client(Session::client(io, config));
+    Ok((session, local, window, driver))
+}
+
+/// Runs a client's session, and answers its streams.
+pub(crate) fn run_client<T>((session, connection): (Session, Connection<T>)) -> (Session, Driver)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let driver = tokio::spawn(connection);
     let acceptor = session.clone();
     tokio::spawn(async move {
@@ -106,7 +131,7 @@ pub(crate) async fn connect(
             tokio::spawn(answer(incoming));
         }
     });
-    Ok((session, local, window, driver))
+    (session, driver)
 }
 
 /// Does what the opener asks for. Errors are its to notice: it may have reset the stream, or be gone.
@@ -124,9 +149,23 @@ async fn answer(incoming: Incoming) {
             drop(recv.data().await);
             send.reset(ResetStatus::CANCEL);
         }
+        b"fail" => {
+            drop(recv.data().await);
+            send.reset(ResetStatus::INTERNAL_ERROR);
+        }
         b"source" => {
             let random = Random::new(0, 0);
             drop(write(&mut send, 0, u64::MAX, random).await);
+        }
+        b"half" | b"spoil" => {
+            drop(answer_behind_the_end(&mut send, &mut recv, job == b"spoil").await);
+        }
+        b"sink" => while let Ok(Some(_)) = recv.data().await {},
+        b"deaf" => {
+            // Nothing is read until nothing more can be written either.
+            while poll_fn(|cx| send.poll_capacity(cx)).await.is_ok() {
+                tokio::time::sleep(LOOK).await;
+            }
         }
         _ => drop(mirror(&mut send, &mut recv).await),
     }
@@ -139,8 +178,25 @@ async fn mirror(send: &mut SendStream, recv: &mut RecvStream) -> Result<(), spdy
     send.finish()
 }
 
+/// What was asked comes back when its end was seen; if so planted, with a wrong byte.
+async fn answer_behind_the_end(
+    send: &mut SendStream,
+    recv: &mut RecvStream,
+    spoils: bool,
+) -> Result<(), spdy::Error> {
+    let mut all = Vec::new();
+    while let Some(bytes) = recv.data().await? {
+        all.extend_from_slice(&bytes);
+    }
+    if let (true, Some(byte)) = (spoils, all.last_mut()) {
+        *byte ^= 1;
+    }
+    send.send(all.into()).await?;
+    send.finish()
+}
+
 /// Writes a body, in pieces of all sizes by both ways of writing.
-async fn write(
+pub(crate) async fn write(
     send: &mut SendStream,
     key: u64,
     length: u64,
@@ -204,11 +260,11 @@ impl RawWorker {
             Kind::RawUnread => self.unread().await,
             Kind::RawReset => self.reset(key).await,
             Kind::RawRefused => self.refused(key).await,
-            _ => self.echo(key).await,
+            _ => self.echo(key, MAX_LENGTH).await,
         }
     }
 
-    async fn open(&mut self, job: &str) -> Result<Stream, Trouble> {
+    pub(crate) async fn open(&mut self, job: &str) -> Result<Stream, Trouble> {
         let mut headers = HeaderBlock::builder();
         let pushed = headers.push("job", job.as_bytes());
         pushed.map_err(|error| Trouble::Wrong(error.to_string()))?;
@@ -217,8 +273,8 @@ impl RawWorker {
         Ok(self.session.open(headers.finish(), options).await?)
     }
 
-    async fn echo(&mut self, key: u64) -> Result<u64, Trouble> {
-        let length = self.random.below(256 << 10);
+    pub(crate) async fn echo(&mut self, key: u64, most: u64) -> Result<u64, Trouble> {
+        let length = self.random.below(most);
         let (mut send, mut recv) = self.open("echo").await?.split();
         let mut checker = Checker::new(key, 0);
         let (written, was_read) =
@@ -252,7 +308,7 @@ impl RawWorker {
     }
 
     /// Resets what it has begun.
-    async fn reset(&mut self, key: u64) -> Result<u64, Trouble> {
+    pub(crate) async fn reset(&mut self, key: u64) -> Result<u64, Trouble> {
         let (mut send, _recv) = self.open("echo").await?.split();
         let length = self.random.below(64 << 10);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];

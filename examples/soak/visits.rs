@@ -13,6 +13,7 @@ use crate::jobs::{Limits, Throttle, Worker};
 use crate::lanes::{Driver, Http, STALLED, Stay, within};
 use crate::pattern::Random;
 use crate::raw::{self, RawWorker};
+use crate::spdystream::{self, Way};
 use crate::world::{Kind, Trouble, World};
 
 /// Requests at once.
@@ -24,22 +25,20 @@ type Outcome = Result<(), String>;
 pub(crate) async fn visit(world: Arc<World>, number: u64, mut random: Random) {
     let mut count = number;
     while world.is_running() {
-        let end = match random.below(4) {
+        let with = random.below(8);
+        let end = match random.below(5) {
             0 => Kind::Vanish,
             1 => Kind::Leave,
-            2 => Kind::GoAway,
-            _ => Kind::Abort,
+            2 => Kind::Abort,
+            // A server of streams has no handler to ask.
+            _ if with < 3 => Kind::Leave,
+            _ => Kind::GoAway,
         };
-        let outcome = if random.one_in(4) {
-            // A raw server has no handler to ask.
-            let end = if end == Kind::GoAway {
-                Kind::Leave
-            } else {
-                end
-            };
-            raw_visit(&world, count, &mut random, end).await
-        } else {
-            http_visit(&world, count, &mut random, end).await
+        let outcome = match with {
+            0 => raw_visit(&world, count, &mut random, end).await,
+            1 => spdystream_visit(&world, Way::Tcp, &mut random, end).await,
+            2 => spdystream_visit(&world, Way::WebSocket, &mut random, end).await,
+            _ => http_visit(&world, count, &mut random, end).await,
         };
         match outcome {
             Ok(()) => world.count(end, 0),
@@ -105,6 +104,30 @@ async fn raw_visit(world: &Arc<World>, count: u64, random: &mut Random, end: Kin
         let world = Arc::clone(world);
         workers.spawn(async move {
             while !worker.session.is_closing() {
+                let kind = worker.draw();
+                judge(within(worker.job(kind), &world, kind).await, kind, end)?;
+            }
+            Ok(())
+        });
+    }
+    pause(random).await;
+    finish(&session, &driver, end);
+    drop(session);
+    ended(workers, driver, end).await
+}
+
+async fn spdystream_visit(world: &Arc<World>, way: Way, random: &mut Random, end: Kind) -> Outcome {
+    let connected = spdystream::connect(world, way).await;
+    let (session, _, driver) = connected.map_err(|error| format!("cannot connect: {error}"))?;
+    let limits = spdystream::Limits::default();
+    let mut workers = JoinSet::new();
+    for i in 0..WORKERS {
+        let random = Random::new(random.next(), i);
+        let mut worker =
+            spdystream::Worker::new(session.clone(), random, way, limits.clone(), None);
+        let world = Arc::clone(world);
+        workers.spawn(async move {
+            while !worker.is_closing() {
                 let kind = worker.draw();
                 judge(within(worker.job(kind), &world, kind).await, kind, end)?;
             }

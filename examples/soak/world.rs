@@ -93,6 +93,14 @@ kinds! {
     RawUnread = "raw: dropped unread",
     RawReset = "raw: reset by opener",
     RawRefused = "raw: reset by peer",
+    ToolEcho = "spdystream: echoed",
+    ToolHalf = "spdystream: half-closed",
+    ToolReset = "spdystream: reset",
+    ToolDeaf = "spdystream: given up unread",
+    SocketEcho = "WebSocket: echoed",
+    SocketHalf = "WebSocket: half-closed",
+    SocketReset = "WebSocket: reset",
+    SocketDeaf = "WebSocket: given up unread",
     Vanish = "connection: vanishes",
     Leave = "connection: client leaves",
     GoAway = "connection: server leaves",
@@ -118,6 +126,8 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) http: SocketAddr,
     pub(crate) raw: SocketAddr,
+    /// By what the sessions run on.
+    pub(crate) spdystream: [SocketAddr; 2],
     pub(crate) counts: Vec<Count>,
     /// The load is to stop.
     stop: AtomicBool,
@@ -136,11 +146,13 @@ impl World {
         plant: Option<Plant>,
         http: SocketAddr,
         raw: SocketAddr,
+        spdystream: [SocketAddr; 2],
     ) -> Arc<Self> {
         Arc::new(Self {
             seed,
             http,
             raw,
+            spdystream,
             counts: Kind::NAMES.iter().map(|_| Count::default()).collect(),
             stop: AtomicBool::new(false),
             plant,
