@@ -221,7 +221,7 @@ fn kubernetes_protocols_stand_on_streams_and_the_upgrade_and_nothing_stands_on_t
         "TcpStream",
         "tokio::net",
         "tokio::spawn",
-        "process",
+        "process::Command",
     ];
     forbid(&sources(&["kube"]), &words);
     let others = sources(&[""]).into_iter();
