@@ -111,7 +111,7 @@ async fn run(args: &Args) -> Result<bool, BoxError> {
     );
     println!("kinds: {}", Kind::NAMES.join(", "));
 
-    let mut start = start(&lanes).await?;
+    let mut start = start(&lanes, args.time).await?;
     let warm_up = WARM_UP.min(args.time / 4);
     busy(&world, &lanes, 0, warm_up).await;
     let warm = settle(&world, &lanes, &start).await;
@@ -150,11 +150,11 @@ async fn run(args: &Args) -> Result<bool, BoxError> {
 }
 
 /// How things stand before the load, once all connections have said hello at both ends.
-async fn start(lanes: &[Lane]) -> Result<Start, BoxError> {
+async fn start(lanes: &[Lane], run: Duration) -> Result<Start, BoxError> {
     for lane in lanes {
         lane.session.ping().await?;
     }
-    Ok(Start::now())
+    Ok(Start::now(run))
 }
 
 /// Load for some time, and its end. It goes on until everything was done at least once, so that a warm-up is one: a short
