@@ -46,6 +46,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
+/// It is for [`serve`](crate::serve); `axum::serve` has a trait of its own. An app that speaks HTTP as well, or the Upgrade of
+/// Kubernetes' clients, is served with `serve(listener, app).auto()` (feature `auto`).
+///
+/// Handlers see the address of the peer. For its certificate wrap this in a [`Listener`] of your own, whose `Addr` takes it from
+/// the stream that `accept` and `drain` give; pass [`set_protocols`](Listener::set_protocols) on.
+///
 /// [`accept`](Listener::accept) needs a tokio runtime with time enabled. It is cancel-safe: handshakes go on between
 /// two calls, and what they come to is kept. Dropping the listener ends them. When a shutdown begins, those under way
 /// get one more second together ([`drain`](Listener::drain)): the client of one may have sent a request behind it.
