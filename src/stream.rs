@@ -273,8 +273,10 @@ impl Session {
             .unwrap_or_default()
     }
 
-    /// How the session has ended; `None` while it lives. An error says who has ended it, and why: a peer that has gone, a
-    /// time-out, a rule that was broken. The [`Connection`] reports the same, or that the last bytes were not taken.
+    /// How the session has ended; `None` while it lives. An error says who has broken it off, and why: a peer that has gone,
+    /// keep-alive, a write time-out, a rule that was broken. A shutdown is none, by whichever side, nor is it when an idle or
+    /// silence time-out has brought it about; the streams that the latter ends say so. The [`Connection`] reports the same, or
+    /// that the last bytes were not taken.
     #[must_use]
     pub fn outcome(&self) -> Option<Result<()>> {
         match self.shared.with(|state| state.session.outcome()) {
@@ -426,11 +428,14 @@ impl<T> Connection<T> {
             .span()
             .record("peer", tracing::field::display(peer));
     }
+}
 
-    /// Starts a graceful shutdown and returns at once, as [`Session::shutdown`] does; go on polling the connection.
-    pub fn graceful_shutdown(self: Pin<&mut Self>) {
-        // A session that failed needs no shutdown.
-        drop(self.driver.shared().with(|state| state.session.shutdown()));
+impl<T: Unpin> Connection<T> {
+    /// Starts a graceful shutdown and returns at once, as [`Session::shutdown`] does; go on polling the connection. Whatever the
+    /// peer sends, it does not put the end off any more for longer than
+    /// [`peer_close_timeout`](Config::peer_close_timeout).
+    pub fn graceful_shutdown(mut self: Pin<&mut Self>) {
+        self.driver.graceful_shutdown();
     }
 }
 

@@ -28,7 +28,6 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -114,7 +113,7 @@ fn config() -> Config {
     // need be, and up to 1.20 sends no PING either. `keep_alive_while_idle` would give just these up, because a client that has
     // not spoken cannot be asked; `idle_timeout` would, too, and those whose PINGs show that they are there. The streams of a
     // command are another matter: `remote_command::Server` gives them 30 s.
-    Config::spdystream_server().silence_timeout(Duration::from_secs(4 * 60 * 60))
+    Config::spdystream_server()
 }
 
 fn app(pod: Arc<Pod>) -> Router {

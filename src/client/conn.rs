@@ -126,12 +126,13 @@ impl<T> Connection<T> {
             .span()
             .record("peer", tracing::field::display(peer));
     }
+}
 
+impl<T: Unpin> Connection<T> {
     /// Starts a graceful shutdown and returns at once; go on polling the connection. Requests that were not sent
     /// fail as retryable, those under way finish.
-    pub fn graceful_shutdown(self: Pin<&mut Self>) {
-        // A session that failed needs no shutdown.
-        drop(self.driver.shared().with(|state| state.session.shutdown()));
+    pub fn graceful_shutdown(mut self: Pin<&mut Self>) {
+        self.driver.graceful_shutdown();
     }
 }
 

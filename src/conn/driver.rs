@@ -96,6 +96,10 @@ pub(crate) struct Driver<T> {
     peer_close_timeout: Option<Duration>,
     /// Since when the transport is being closed, or the peer has been silent while it may close first.
     closing: Option<Instant>,
+    /// Since when the peer may close first.
+    peer_closes: Option<Instant>,
+    /// The connection was told to shut down.
+    hurried: bool,
     /// Something was written since the last flush.
     unflushed: bool,
     at_eof: bool,
@@ -149,6 +153,8 @@ where
             stall: Stall::default(),
             peer_close_timeout: config.peer_close_timeout,
             closing: None,
+            peer_closes: None,
+            hurried: false,
             unflushed: false,
             at_eof: false,
             read_now: 0,
@@ -439,14 +445,20 @@ fn frame_size(frame: &Frame) -> usize {
 }
 
 impl<T> Driver<T> {
+    /// Starts a graceful shutdown; go on polling.
+    pub(crate) fn graceful_shutdown(&mut self) {
+        // A session that failed needs no shutdown.
+        drop(self.shared.with(|state| state.session.shutdown()));
+        if !self.hurried {
+            self.hurried = true;
+            // Whoever is left to close has its time from now on.
+            self.peer_closes = None;
+        }
+    }
+
     /// The span of the connection.
     pub(crate) fn span(&self) -> &Span {
         &self.span
-    }
-
-    /// The session.
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 }
 

@@ -138,8 +138,8 @@ impl<I, S, E> Connection<I, S, E> {
     /// The peer is told with GOAWAY, requests under way, and those that it had sent before it knew, are served
     /// to the end; then the connection resolves. There is no deadline in here: drop the connection to enforce
     /// one.
-    pub fn graceful_shutdown(self: Pin<&mut Self>) {
-        self.session.shutdown();
+    pub fn graceful_shutdown(mut self: Pin<&mut Self>) {
+        self.driver.graceful_shutdown();
     }
 }
 

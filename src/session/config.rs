@@ -364,8 +364,9 @@ macro_rules! with_options {
             /// For peers that close when they have read GOAWAY. A proxy may take the end of one direction for that of both, as
             /// those of Kubernetes do, and TCP resets a connection that is closed while its peer sends: what that peer has not
             /// read by then is lost, such as the end of an output and the exit code, be it that all it sends are PINGs. A peer that
-            /// goes on sending and never closes is waited for as long as a session with it would have lasted; a graceful
-            /// shutdown waits, too, up to its deadline. Default: `None`.
+            /// goes on sending and never closes has as long as for a write that it does not take
+            /// ([`write_timeout`](Self::write_timeout), four hours without one), and from a graceful shutdown of the connection on
+            /// this time once more. Nothing is left to a peer whose session an idle or silence time-out has ended. Default: `None`.
             peer_close_timeout(timeout: impl Into<Option<std::time::Duration>>) { peer_close_timeout = timeout.into() }
             /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
             /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.

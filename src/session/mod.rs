@@ -169,6 +169,8 @@ pub struct Session {
     peer_goaway: Option<u32>,
     /// Why the peer ends the session, if it said so.
     peer_error: Option<Error>,
+    /// The peer was given up: nothing is left to it at the end.
+    closes_first: bool,
     /// End as soon as no stream is left: the peer said GOAWAY, or nobody can open streams any more.
     close_when_idle: bool,
     idle_since: Option<Instant>,
@@ -220,6 +222,7 @@ impl Session {
             lifecycle: Lifecycle::Active,
             peer_goaway: None,
             peer_error: None,
+            closes_first: false,
             close_when_idle: false,
             idle_since: None,
             excess: Excess::default(),

@@ -316,6 +316,16 @@ impl Session {
         }
     }
 
+    /// Whatever the options leave to the peer, the transport is closed at the end: a time-out is over, or it was given up.
+    pub(crate) fn close_first(&mut self) {
+        self.closes_first = true;
+    }
+
+    #[allow(dead_code, reason = "used by the driver")]
+    pub(crate) fn closes_first(&self) -> bool {
+        self.closes_first
+    }
+
     /// GOAWAY of the peer: own streams above last-good-stream-id were not processed and come back; the others, and
     /// those of the peer, go on. Repeated ones only lower it (U-33).
     pub(crate) fn on_go_away(&mut self, go_away: GoAway) {
@@ -466,6 +476,7 @@ impl Session {
                 .is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
         };
         if idle && !self.lifecycle.is_over() && self.idle_since.is_some_and(expired) {
+            self.close_first();
             self.shutdown();
         }
     }

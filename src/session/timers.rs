@@ -92,6 +92,7 @@ impl Session {
         if !silent || self.lifecycle.is_over() {
             return;
         }
+        self.close_first();
         let error = Error::timeout(Timeout::Silence);
         for key in self.store.keys() {
             self.cancel_for(key, &error, false);

@@ -168,8 +168,9 @@ rows! {
             "session_pair spdystream::goaway_is_the_last_frame_behind_all_that_was_queued",
             "kube command_server::a_command_ends_with_its_outputs_its_outcome_and_goaway_in_this_order",
         ];
-    "K-36" "" Both "Behind GOAWAY the output is flushed and input is read until the client closes, so that TCP resets nothing, nor a proxy.";
+    "K-36" "" Both "Behind GOAWAY the output is flushed and input is read until the client closes, within limits, so that TCP resets nothing, nor a proxy.";
         held [
+            "driver graceful_end::a_peer_that_goes_on_sending_and_never_closes_is_closed_on_in_the_end",
             "interop kubectl::exec::a_reader_that_pauses_gets_all_although_its_input_is_ignored",
             "kube proxied::a_client_that_reads_late_loses_nothing_although_its_input_goes_on",
             "kube session::what_was_written_is_flushed_before_goaway_and_input_is_drained_behind_it",

@@ -259,7 +259,7 @@ async fn a_peer_may_close_first_as_long_as_it_is_not_silent() {
     peer.expect(go_away(1, GoAwayStatus::OK)).await;
     within("closed", session.closed()).await;
     // It has not read that yet, as its user does not.
-    for id in (1..).step_by(2).take(1000) {
+    for id in (1..).step_by(2).take(400) {
         tokio::time::advance(timeout - Duration::from_millis(1)).await;
         peer.send(ping(id)).await;
         peer.send(data(1, vec![0; 1000])).await;
@@ -269,6 +269,64 @@ async fn a_peer_may_close_first_as_long_as_it_is_not_silent() {
     peer.close();
     peer.expect_end().await;
     outcome(driver).await.unwrap();
+}
+
+/// How long a peer that sends a PING every 20 s and never closes is waited for behind the end of a session, in seconds.
+async fn chatty(config: Config, end: impl FnOnce(&Session)) -> u64 {
+    let (session, driver, mut peer) = ready_server(config.early_goaway(false)).await;
+    let start = Instant::now();
+    end(&session);
+    for id in (1..).step_by(2) {
+        sleep(Duration::from_secs(20)).await;
+        let frame = peer.encode(ping(id));
+        if driver.is_finished() || peer.wire().write_all(&frame).await.is_err() {
+            break;
+        }
+    }
+    outcome(driver).await.unwrap();
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_on_sending_and_never_closes_is_closed_on_in_the_end() {
+    let timeout = Duration::from_secs(30);
+    let config = || Config::server().peer_close_timeout(timeout);
+    let shutdown = |session: &Session| session.shutdown();
+    let whole = chatty(config().write_timeout(Duration::from_secs(600)), shutdown).await;
+    assert!((600..=640).contains(&whole), "{whole} s");
+    let whole = chatty(config(), shutdown).await;
+    assert!((14_400..=14_440).contains(&whole), "{whole} s");
+
+    // Nothing is left to a peer that was given up.
+    let idle = config().idle_timeout(Duration::from_secs(60));
+    let whole = chatty(idle, |_| {}).await;
+    assert!((60..=80).contains(&whole), "{whole} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_gives_a_peer_that_may_close_first_its_time_once_more() {
+    let timeout = Duration::from_secs(30);
+    let config = Config::server().early_goaway(false);
+    let (session, connection, mut peer) = server(config.peer_close_timeout(timeout));
+    let graceful = spdy::server::GracefulShutdown::new();
+    let driver = spawn(graceful.watch(connection));
+    peer.expect_preface().await;
+    session.shutdown();
+    peer.expect(go_away(0, GoAwayStatus::OK)).await;
+    let start = Instant::now();
+    for id in (1..).step_by(2) {
+        sleep(Duration::from_secs(10)).await;
+        if start.elapsed() == Duration::from_secs(300) {
+            graceful.start();
+        }
+        let frame = peer.encode(ping(id));
+        if driver.is_finished() || peer.wire().write_all(&frame).await.is_err() {
+            break;
+        }
+    }
+    driver.await.unwrap().unwrap();
+    let whole = start.elapsed().as_secs();
+    assert!((330..=350).contains(&whole), "{whole} s");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,10 @@ use crate::error::{Error, Result, Timeout};
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// How long it is left to a peer to close that is not silent, where no write time-out says how long one may take for what it
+/// was sent.
+const PEER_CLOSES: Duration = Duration::from_secs(4 * 60 * 60);
+
 impl<T> Driver<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -65,17 +69,24 @@ where
 
     /// Leaves it to the peer to close, and discards what it sends, until it has been silent for the time-out.
     ///
-    /// Not up to a number of bytes: closing while the peer sends is what this is there to avoid. A limit on the whole would
-    /// come down to the same for a peer whose user has stopped reading for longer.
+    /// Not up to a number of bytes: closing while the peer sends is what this is there to avoid. On the whole it has as long as
+    /// for a write that it does not take: its user may have stopped reading. In a shutdown of the connection it has the
+    /// time-out once more, whatever it sends.
     pub(super) fn poll_peer_closes(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let well = self
-            .shared
-            .with(|state| matches!(state.session.outcome(), Some(Ok(()))))?;
+        let waits = self.shared.with(|state| {
+            let well = matches!(state.session.outcome(), Some(Ok(())));
+            well && !state.session.closes_first()
+        })?;
         let timeout = self
             .peer_close_timeout
-            .filter(|_| well && self.lost.is_none());
+            .filter(|_| waits && self.lost.is_none());
         let Some(timeout) = timeout else {
             return Poll::Ready(Ok(()));
+        };
+        let whole = if self.hurried {
+            timeout
+        } else {
+            self.write_timeout.unwrap_or(PEER_CLOSES).max(timeout)
         };
         loop {
             self.discarded = 0;
@@ -87,14 +98,16 @@ where
             if self.discarded > 0 {
                 self.closing = Some(now);
             }
+            let silent = self.closing.get_or_insert(now).checked_add(timeout);
+            let end = self.peer_closes.get_or_insert(now).checked_add(whole);
+            let deadline = silent.into_iter().chain(end).min();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(Ok(()));
+            }
             if more {
                 // Let others run, then go on.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
-            }
-            let deadline = self.closing.get_or_insert(now).checked_add(timeout);
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(Ok(()));
             }
             let fired = self.timer.poll(cx, deadline, &**self.shared.clock());
             if self.timer.is_missing() {

@@ -191,6 +191,7 @@ impl Set {
             drop(error.split().0.send_last(text));
         }
         drop(self);
+        drop(session.shared().with(|state| state.session.close_first()));
         session.shutdown();
         Error::timeout_because(Timeout::Streams, why)
     }
