@@ -358,22 +358,28 @@ impl Session {
         self.check_drained();
     }
 
-    /// GOAWAY is the last frame of spdystream. A server that has ended all of its directions before that leaves nothing to
-    /// wait for: what is open are ours, and nobody reads them. Such a server may leave it to us to close, as Go's clients do.
+    /// Where GOAWAY is the last frame: a server that has ended all of its directions before that leaves nothing to wait for.
+    /// What is open are ours, and nobody reads them. Such a server may leave it to us to close, as Go's clients do. What is
+    /// queued goes out first; the server closes then.
     fn end_what_goes_nowhere(&mut self) {
         let keys = self.store.keys();
-        let receives = |key: &Key| {
+        let moves = |key: &Key| {
             let stream = self.store.get(*key);
-            stream.is_some_and(|stream| stream.state.is_recv_open())
+            stream.is_some_and(|stream| {
+                stream.state.is_recv_open()
+                    || stream.state.can_send()
+                        && (!stream.send.queue.is_empty() || stream.fin_queued())
+            })
         };
-        let last = self.config.lenient_streams && self.role == Role::Client;
-        if !last || keys.iter().any(receives) {
+        // The preset of spdystream's clients. A peer of others says GOAWAY first, and reads on.
+        let last = self.config.lenient_streams && !self.config.early_goaway;
+        if !last || self.role != Role::Client || keys.iter().any(moves) {
             return;
         }
-        let error = Error::closed(
-            Initiator::Remote,
-            "the peer has ended the session (GOAWAY), and reads no more",
-        );
+        let error = self.peer_error.clone().unwrap_or_else(|| {
+            let why = "the peer has ended the session (GOAWAY), and reads no more";
+            Error::closed(Initiator::Remote, why)
+        });
         for key in keys {
             self.end(key, Some(error.clone()), false);
         }

@@ -677,3 +677,26 @@ fn a_pause_is_silent_where_that_is_not_wanted() {
         assert!(peer.sent().is_empty());
     }
 }
+
+#[test]
+fn what_a_client_has_queued_goes_out_behind_a_goaway() {
+    // With the options of one whose peer says GOAWAY last, and of one whose peer says it first.
+    for config in [
+        Config::spdystream_client(),
+        Config::client().lenient_streams(true),
+    ] {
+        let mut peer = Solo::started(Role::Client, config);
+        let key = peer.replied(1);
+        peer.session.write(key, vec![b'x'; 30_000].into()).unwrap();
+        peer.session.finish(key).unwrap();
+        peer.feed(data(1, 0, true));
+        peer.feed(go_away(1));
+        let mut bytes = 0;
+        for frame in peer.sent_frames() {
+            if let Frame::Data(data) = frame {
+                bytes += data.payload.len();
+            }
+        }
+        assert_eq!(bytes, 30_000);
+    }
+}
