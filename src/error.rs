@@ -161,7 +161,7 @@ impl Error {
         let detail = match which {
             Timeout::KeepAlive => "the peer answered no PING within the keep-alive time-out",
             Timeout::Write => "nothing could be written to the transport within the write time-out",
-            Timeout::Drain => "streams were still open when the drain time-out expired",
+            Timeout::Drain => "connections had not ended when the drain time-out expired",
             Timeout::Detect => {
                 "the peer has not sent the bytes that tell SPDY, HTTP/1.1 and HTTP/2 apart"
             }
@@ -512,9 +512,8 @@ impl Error {
             }
             Kind::User => io::ErrorKind::InvalidInput,
             Kind::Tls { .. } | Kind::Negotiation => io::ErrorKind::InvalidData,
-            Kind::Refused => io::ErrorKind::ConnectionRefused,
             Kind::Connect => io::ErrorKind::NotConnected,
-            Kind::Canceled | Kind::Body | Kind::Http => io::ErrorKind::Other,
+            Kind::Canceled | Kind::Body | Kind::Http | Kind::Refused => io::ErrorKind::Other,
         };
         io::Error::new(kind, self)
     }

@@ -215,7 +215,8 @@ impl fmt::Display for Full {
             None => "too many requests for streaming wait to be redeemed",
             Some(_) => "no token for streaming can be made: the system has no random bytes",
         };
-        let whole = self.retry_after.as_secs() + u64::from(self.retry_after.subsec_nanos() > 0);
+        let part = u64::from(self.retry_after.subsec_nanos() > 0);
+        let whole = self.retry_after.as_secs().saturating_add(part);
         write!(f, "{why}; try again in {whole} s")
     }
 }

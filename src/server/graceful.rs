@@ -148,7 +148,6 @@ impl GracefulShutdown {
 
     /// Tells every connection to finish, without waiting.
     pub fn start(&self) {
-        self.started.send_replace(true);
         self.phase.send_if_modified(|phase| {
             let begins = *phase == Phase::Serving;
             if begins {
@@ -156,6 +155,7 @@ impl GracefulShutdown {
             }
             begins
         });
+        self.started.send_replace(true);
     }
 
     /// Tells every connection to finish, and waits until all have ended.

@@ -352,8 +352,32 @@ async fn to_end_the_input_of_a_command_that_has_ended_is_no_error() {
         drop(peer);
         settle().await;
         let mut stdin = streams.stdin.take().unwrap();
+        // As `tokio::io::copy` does behind the last write.
+        within("flush", stdin.flush()).await.unwrap();
         within("shutdown", stdin.shutdown()).await.unwrap();
         let exit = within("the outcome", streams.exit.wait()).await.unwrap();
         assert_eq!(exit, Exit::Code(0), "CANCEL: {cancels}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_on_the_error_stream_is_a_success_with_and_without_a_goaway() {
+    for goaway in [true, false] {
+        let (session, _running, mut peer) = kubectl();
+        let opening = opening(&session, Version::V4, EXEC_I);
+        for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
+            peer.expect(typed(stream, kind)).await;
+            peer.send(syn_reply(stream)).await;
+        }
+        let streams = within("open", opening).await.unwrap().unwrap();
+        for stream in [1, 3, 5, 7] {
+            peer.send(data(stream, "").fin()).await;
+        }
+        if goaway {
+            peer.send(go_away(7, GoAwayStatus::OK)).await;
+        }
+        settle().await;
+        let exit = within("the outcome", streams.exit.wait()).await.unwrap();
+        assert_eq!(exit, Exit::Code(0), "GOAWAY: {goaway}");
     }
 }

@@ -98,6 +98,8 @@ async fn beyond_the_capacity_the_caller_is_to_come_again() {
     assert_eq!(tokens.len(), 1000);
     tokens.insert(1001).unwrap_err();
     assert!(Tokens::new().capacity(0).insert(1).is_err());
+    let never = Tokens::new().capacity(0).lifetime(Duration::MAX).insert(1);
+    assert!(never.unwrap_err().to_string().contains("try again in"));
 }
 
 #[test]

@@ -143,6 +143,13 @@ impl StdinWriter {
         poll_fn(|cx| self.poll_closed(cx)).await;
     }
 
+    fn unless_ended(&mut self, cx: &mut Context<'_>, done: io::Result<()>) -> io::Result<()> {
+        if done.is_err() && self.poll_closed(cx).is_ready() && self.recv.is_end() {
+            return Ok(());
+        }
+        done
+    }
+
     /// Reads past what no server sends; the task that writes is the one that is woken.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Ok(Some(_)) = ready!(self.recv.poll_data(cx)) {}
@@ -165,18 +172,17 @@ impl AsyncWrite for StdinWriter {
         Pin::new(&mut self.send).poll_write(cx, buf)
     }
 
+    /// No error once the server wants no more, as with a pipe that is closed: how the command has ended is for
+    /// [`ExitReceiver::wait`] to say.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.send).poll_flush(cx)
+        let flushed = ready!(Pin::new(&mut self.send).poll_flush(cx));
+        Poll::Ready(self.unless_ended(cx, flushed))
     }
 
-    /// Half-closes: the command reads to the end. No error once the server wants no more, as with a pipe that is closed: how
-    /// the command has ended is for [`ExitReceiver::wait`] to say.
+    /// Half-closes: the command reads to the end. No error once the server wants no more, as above.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = ready!(Pin::new(&mut self.send).poll_shutdown(cx));
-        if shut.is_err() && self.poll_closed(cx).is_ready() && self.recv.is_end() {
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Ready(shut)
+        Poll::Ready(self.unless_ended(cx, shut))
     }
 }
 
@@ -237,8 +243,13 @@ impl ExitReceiver {
             }
         }
         if self.version.has_json() && text.is_empty() {
-            // Tells the end from a reset, which the options may show as one.
-            self.error.send_half().finish()?;
+            // Tells the end from a reset, which the options may show as one. That our direction is over with the session says
+            // nothing.
+            if let Err(error) = self.error.send_half().finish() {
+                if error.is_reset() {
+                    return Err(error);
+                }
+            }
         }
         Ok(Exit::decode(self.version, &text))
     }

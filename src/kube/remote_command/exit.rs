@@ -27,7 +27,7 @@ impl From<ExitStatus> for Exit {
         #[cfg(unix)]
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
         #[cfg(not(unix))]
-        let signal = None;
+        let signal: Option<i32> = None;
         let code = status.code().or(signal.map(|signal| 128 + signal));
         // What is no code is no success either.
         let code = code.and_then(|code| u8::try_from(code).ok());
