@@ -58,15 +58,16 @@
 //! application has consumed it, never before: a reader that stops stops its peer and nobody else, and at most the
 //! windows are buffered. What this side queues is bounded by 64 KiB a stream (one chunk may overshoot) and 4 MiB a
 //! connection beyond one 16 KiB frame a stream.
-
 //!
 //! # Logging
 //!
 //! By `tracing`. Each connection has a span `connection`, each request below it a span `stream`, with `method` and `path`; both are
 //! at the level `debug`. That of a raw session ([`stream::Session::server`], `client`, and what is built on them) is below the span in
-//! which it was made, those of HTTP are below none: an accept loop or a pool is no part of one connection. The target
+//! which it was made, and keeps it open; make it outside where that is to end before. Those of HTTP are below none: an accept loop or
+//! a pool is no part of one connection. The target
 //! `spdy::frames` has an event for each frame (`debug`); a subscriber without that target pays for one look a batch. What a
-//! peer does wrong, and costs it a stream or the session, is `debug`; what the operator should look at is `warn`.
+//! peer does wrong, and costs it a stream or the session, is `debug` (`kube` warns of it, ten times a connection); what the operator
+//! should look at is `warn`.
 
 #![forbid(unsafe_code)]
 

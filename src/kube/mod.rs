@@ -115,7 +115,7 @@ use crate::error::{Error, Result};
 use crate::headers::HeaderBlock;
 
 /// The header of the protocols that a client offers, and of the one that the server has chosen.
-pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+pub const PROTOCOL_VERSION: HeaderName = crate::http::switching::RAW_STREAMS;
 
 /// The header of the protocols that a server would have accepted.
 pub const ACCEPTED_PROTOCOL_VERSIONS: HeaderName =

@@ -71,7 +71,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A user error for port 0; [`Timeout::Open`] if a reply does not come; why a stream was reset or the session has ended.
+    /// A user error for port 0; [`Timeout::Open`] if a reply does not come; why a stream was reset or the session has ended;
+    /// [`is_negotiation`](Error::is_negotiation) if the server takes the streams for HTTP requests.
     ///
     /// # Cancel safety
     ///

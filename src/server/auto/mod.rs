@@ -143,7 +143,8 @@ impl<E> Builder<E> {
     }
 
     /// Whether an HTTP/1.1 request with `Upgrade: SPDY/3.1` turns its connection into one of SPDY. If not, such
-    /// requests reach the service, which may answer them with `upgrade::on`. Default: yes.
+    /// requests reach the service, which may answer them with `upgrade::on`; those of Kubernetes' clients always do, which
+    /// have `X-Stream-Protocol-Version`. Default: yes.
     pub fn upgrade(&mut self, enabled: bool) -> &mut Self {
         self.upgrade = enabled;
         self
