@@ -26,7 +26,7 @@ pub(crate) async fn plant(world: &World, lanes: &[Lane], heap: usize) -> Result<
         tokio::spawn(std::future::pending::<()>());
     }
     if world.plants_once(Plant::Heap) {
-        std::mem::forget(vec![1_u8; heap / 10]);
+        std::mem::forget(vec![1_u8; heap / 4]);
     }
     if world.plants_once(Plant::File) {
         std::mem::forget(std::fs::File::open(std::env::current_exe()?)?);
