@@ -433,7 +433,7 @@ impl<T> Connection<T> {
 impl<T: Unpin> Connection<T> {
     /// Starts a graceful shutdown and returns at once, as [`Session::shutdown`] does; go on polling the connection. Whatever the
     /// peer sends, it does not put the end off any more for longer than
-    /// [`peer_close_timeout`](Config::peer_close_timeout).
+    /// [`peer_close_timeout`](Config::peer_close_timeout), 30 s at most.
     pub fn graceful_shutdown(mut self: Pin<&mut Self>) {
         self.driver.graceful_shutdown();
     }

@@ -198,6 +198,7 @@ where
                 }
                 Phase::Flushing => {
                     ready!(self.poll_flushing(cx))?;
+                    self.let_go();
                     self.phase = Phase::PeerCloses;
                     self.closing = Some(self.shared.now());
                 }

@@ -163,7 +163,7 @@ impl Config {
     /// | [`lenient_streams`](Self::lenient_streams) | yes | sends on streams that it has ended |
     /// | [`fold_header_names`](Self::fold_header_names) | yes | is sometimes another one, which does not fold them |
     /// | [`pause_probe_interval`](Self::pause_probe_interval) | 15 s | is killed by its user while its input is not read |
-    /// | [`peer_close_timeout`](Self::peer_close_timeout) | 30 s, for servers | is often behind a proxy that ends both directions with the first of them |
+    /// | [`peer_close_timeout`](Self::peer_close_timeout) | 5 min, for servers | may have a user who reads late, and is often behind a proxy that ends both directions with the first of them |
     /// | [`silence_timeout`](Self::silence_timeout) | 4 h, for servers | may never say a word; container runtimes have the same |
     /// | [`write_timeout`](Self::write_timeout) | 4 h, for servers | has a user who looks at a page of output, and takes a cut for the end |
     /// | [`open_timeout`](Self::open_timeout) | 30 s | drops a SYN_STREAM without an answer when it closes |
@@ -180,7 +180,7 @@ impl Config {
     pub fn spdystream_server() -> Self {
         let mut config = Self::server().for_spdystream();
         config.hold_until_peer_speaks = true;
-        config.peer_close_timeout = Some(Duration::from_secs(30));
+        config.peer_close_timeout = Some(Duration::from_secs(5 * 60));
         config.silence_timeout = Some(FOUR_HOURS);
         config.write_timeout = Some(FOUR_HOURS);
         config
@@ -366,7 +366,7 @@ macro_rules! with_options {
             /// read by then is lost, such as the end of an output and the exit code, be it that all it sends are PINGs. A peer that
             /// goes on sending and never closes has as long as for a write that it does not take
             /// ([`write_timeout`](Self::write_timeout), four hours without one), and from a graceful shutdown of the connection on
-            /// this time once more. Nothing is left to a peer whose session an idle or silence time-out has ended. Default: `None`.
+            /// this time once more, 30 s at most. Nothing is left to a peer whose session an idle or silence time-out has ended. Default: `None`.
             peer_close_timeout(timeout: impl Into<Option<std::time::Duration>>) { peer_close_timeout = timeout.into() }
             /// Takes RST_STREAM with CANCEL, on a stream that was replied to, for the end of the peer's direction: a
             /// reader gets what has arrived and then the end, no error. Writers get the error. Default: no.

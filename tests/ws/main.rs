@@ -42,7 +42,7 @@ pub(crate) async fn serve_echo(session: Session) {
                 drop(copy(&mut read, &mut write).await);
                 drop(write.shutdown().await);
             });
-            forward.copy(ours).await;
+            let _ = forward.copy(ours).await;
         });
     }
 }

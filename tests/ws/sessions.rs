@@ -108,7 +108,7 @@ async fn goaway_precedes_close_1000() {
         greet(&line).await;
         session.shutdown();
         // The peer answers, and does no more: a server leaves the close to it for a while.
-        for _ in 0..40 {
+        for _ in 0..400 {
             sleep(Duration::from_secs(1)).await;
             if line.sent().last() == Some(&close(1000)) {
                 break;

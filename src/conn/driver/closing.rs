@@ -5,15 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Driver, Progress};
+use crate::codec::{Decoder, Encoder, OutBuf};
 use crate::error::{Error, Result, Timeout};
 
 /// How long, and for how many bytes, input is discarded after the last byte was written: unread input at close
 /// would make TCP destroy what the peer has not read yet.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
+
+/// How long a peer has to close in a shutdown.
+const HURRIED: Duration = Duration::from_secs(30);
 
 /// How long it is left to a peer to close that is not silent, where no write time-out says how long one may take for what it
 /// was sent.
@@ -67,11 +72,24 @@ where
         }
     }
 
+    /// Nothing is read or written any more: what is left to a peer to close is not to cost as much as a session.
+    pub(super) fn let_go(&mut self) {
+        let config = self.shared.with(|state| state.session.config().clone());
+        if let Ok(config) = config {
+            self.decoder = Decoder::new(config.version(), config.decoder_limits());
+            self.encoder = Encoder::new(config.version(), config.compression());
+        }
+        self.input = BytesMut::new();
+        self.output = OutBuf::new();
+        self.received = Vec::new();
+        self.frames = Vec::new();
+    }
+
     /// Leaves it to the peer to close, and discards what it sends, until it has been silent for the time-out.
     ///
     /// Not up to a number of bytes: closing while the peer sends is what this is there to avoid. On the whole it has as long as
-    /// for a write that it does not take: its user may have stopped reading. In a shutdown of the connection it has the
-    /// time-out once more, whatever it sends.
+    /// for a write that it does not take: its user may have stopped reading. In a shutdown of the connection it has half a
+    /// minute more, or the time-out, whatever it sends.
     pub(super) fn poll_peer_closes(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let waits = self.shared.with(|state| {
             let well = matches!(state.session.outcome(), Some(Ok(())));
@@ -84,7 +102,7 @@ where
             return Poll::Ready(Ok(()));
         };
         let whole = if self.hurried {
-            timeout
+            timeout.min(HURRIED)
         } else {
             self.write_timeout.unwrap_or(PEER_CLOSES).max(timeout)
         };
