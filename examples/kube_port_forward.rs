@@ -208,16 +208,19 @@ async fn listen(listener: TcpListener, target: Target) {
     }
 }
 
-async fn forward(local: TcpStream, target: Target) {
+async fn forward(mut local: TcpStream, target: Target) {
     let remote = target.remote;
     let forwarded = async {
         // One that is closed already fails below.
         local.set_nodelay(true).ok();
-        target.client.connect(remote).await?.copy(local).await
+        let forwarded = target.client.connect(remote).await?;
+        forwarded.copy(&mut local).await
     };
     if let Err(error) = forwarded.await {
         let error = chain(&error);
         eprintln!("kube_port_forward: a connection to port {remote} has failed: {error}");
+        // An end would say that all has come.
+        local.set_zero_linger().ok();
     }
 }
 

@@ -1,6 +1,7 @@
 //! `port-forward`, over the Upgrade to SPDY and over a WebSocket.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +10,25 @@ use axum::extract::{Path, Request, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::Response;
 use spdy::kube;
-use spdy::kube::port_forward::{self, Server, WEBSOCKET_PROTOCOL};
+use spdy::kube::port_forward::{self, Forward, Server, WEBSOCKET_PROTOCOL};
 use spdy::server::Watcher;
 use spdy::stream::{Connection, Session};
 use spdy::ws::Tunnel;
 use spdy::{Config, Overflow};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::{Pod, api, config};
 
-/// How long a target may take nothing before it is given up. Within that it holds the other connections up for a second at most,
-/// unless there are 16 MiB for it.
+/// How long a target may take nothing before it is given up. Within that each such target holds the other connections up for a second
+/// at most, unless all of them have 16 MiB.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// How much the system may hold of what a target has not taken. It says that there is room again when a third of it is free: a slow
+/// target behind megabytes looks stuck meanwhile.
+const SEND_BUFFER: u32 = 128 << 10;
 
 /// How long a target may take to accept.
 const DIAL: Duration = Duration::from_secs(10);
@@ -112,20 +117,36 @@ async fn forward_all(mut server: Server) -> spdy::Result<()> {
         };
         connections.spawn(async move {
             match dial(forward.port()).await {
-                Ok(target) => forward.copy(target).await,
+                Ok(target) => copy(forward, target).await,
                 Err(error) => forward.fail(error).await,
             }
         });
     }
 }
 
+async fn copy(forward: Forward, mut target: TcpStream) {
+    let port = forward.port();
+    if let Err(error) = forward.copy(&mut target).await {
+        eprintln!("kube_server: port {port}: {error}");
+        // An end would say that it has got all.
+        let _ = target.set_zero_linger();
+    }
+}
+
 /// A container's `localhost`, as runtimes dial it: IPv4 first.
 async fn dial(port: u16) -> io::Result<TcpStream> {
-    let addresses = [
-        (std::net::Ipv4Addr::LOCALHOST, port).into(),
-        (std::net::Ipv6Addr::LOCALHOST, port).into(),
-    ];
-    let dialled = timeout(DIAL, TcpStream::connect(&addresses[..])).await;
+    let connect = |socket: io::Result<TcpSocket>, address| async move {
+        let socket = socket?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.connect(SocketAddr::new(address, port)).await
+    };
+    let dialling = async {
+        match connect(TcpSocket::new_v4(), Ipv4Addr::LOCALHOST.into()).await {
+            Err(_) => connect(TcpSocket::new_v6(), Ipv6Addr::LOCALHOST.into()).await,
+            connected => connected,
+        }
+    };
+    let dialled = timeout(DIAL, dialling).await;
     let target = dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     target.set_nodelay(true)?;
     Ok(target)

@@ -36,7 +36,8 @@ pub enum Overflow {
     /// As `Pause` for a tenth of the grace time, at most a second. A stream that nobody has read until then is stuck, not slow,
     /// and stops nobody: the others go on, and it too, until all streams together reach the limit of the connection. It is
     /// reset with CANCEL when nobody has read it for the grace time, a tenth later at most. A reader that reads keeps its
-    /// stream, however slow it is.
+    /// stream, however slow it is. That is this application: whoever passes the bytes on to a socket waits for the buffers of the
+    /// system, and reads in steps of a third of them, which may be megabytes. Make them small, or the grace time long.
     ///
     /// At the limit of the connection reading stops. After the grace time those that nobody has read in it are reset, the
     /// largest first, until half of the limit is free. If the limit is reached again within a grace time of that, the rest of

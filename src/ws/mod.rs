@@ -70,7 +70,7 @@
 //!             tokio::spawn(async move {
 //!                 let dial = TcpStream::connect(("127.0.0.1", forward.port()));
 //!                 match timeout(Duration::from_secs(10), dial).await {
-//!                     Ok(Ok(target)) => forward.copy(target).await,
+//!                     Ok(Ok(target)) => drop(forward.copy(target).await),
 //!                     Ok(Err(error)) => forward.fail(error).await,
 //!                     Err(late) => forward.fail(late).await,
 //!                 }

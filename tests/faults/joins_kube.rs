@@ -131,7 +131,7 @@ async fn forwards(session: Session) {
         }
         let (ours, target) = duplex(100);
         Joint::new()
-            .add("forward", forward.copy(ours))
+            .add("forward", async move { drop(forward.copy(ours).await) })
             .add("target", async move {
                 let (mut read, mut write) = tokio::io::split(target);
                 tokio::io::copy(&mut read, &mut write).await.unwrap();

@@ -260,7 +260,7 @@ async fn connect(forward: Forward) {
         82 => drop(forward),
         // A target that takes nothing.
         _ => {
-            forward.copy(ours).await;
+            let _ = forward.copy(ours).await;
             drop(target);
         }
     }

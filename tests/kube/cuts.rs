@@ -207,7 +207,7 @@ async fn a_server_of_ports_and_its_client_may_be_dropped_at_any_poll() {
                 match next {
                     Ok(Ok(Some(forward))) => {
                         let (ours, mut target) = duplex(100);
-                        copies.spawn(forward.copy(ours));
+                        copies.spawn(async move { drop(forward.copy(ours).await) });
                         copies.spawn(async move { drop(target.write_all(b"hello").await) });
                     }
                     Ok(_) => break,

@@ -214,7 +214,7 @@ async fn forward(session: Session) {
                 tokio::io::copy(&mut read, &mut write).await.unwrap();
                 write.shutdown().await.unwrap();
             });
-            forward.copy(ours).await;
+            let _ = forward.copy(ours).await;
         });
     }
 }

@@ -326,7 +326,7 @@ async fn forward(session: Session, reached: Reached) {
                     Err(_) => echoed.note("target cut off"),
                 }
             });
-            forward.copy(ours).await;
+            let _ = forward.copy(ours).await;
         });
     }
     while let Some(task) = tasks.join_next().await {

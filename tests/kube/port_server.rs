@@ -45,7 +45,9 @@ pub(crate) async fn next(receive: &mut mpsc::UnboundedReceiver<Forward>) -> Forw
 }
 
 /// A connection that is copied to a target: the task, and the target's own end.
-async fn copied(receive: &mut mpsc::UnboundedReceiver<Forward>) -> (JoinHandle<()>, DuplexStream) {
+async fn copied(
+    receive: &mut mpsc::UnboundedReceiver<Forward>,
+) -> (JoinHandle<spdy::Result<()>>, DuplexStream) {
     let forward = next(receive).await;
     let (ours, target) = duplex(64 << 10);
     (spawn(forward.copy(ours)), target)
@@ -345,7 +347,7 @@ async fn the_end_of_the_target_ends_both_streams() {
     assert_eq!(&bytes, b"more");
     assert!(!copying.is_finished());
     peer.send(data(3, "").fin()).await;
-    within("the copy", copying).await.unwrap();
+    within("the copy", copying).await.unwrap().unwrap();
     assert_eq!(session.stream_count(), 0);
     peer.expect_quiet().await;
 }
@@ -369,7 +371,7 @@ async fn the_end_of_the_client_ends_the_targets_input_and_the_answer_still_comes
     target.shutdown().await.unwrap();
     peer.expect(data(3, "").fin()).await;
     peer.expect(data(1, "").fin()).await;
-    within("the copy", copying).await.unwrap();
+    within("the copy", copying).await.unwrap().unwrap();
     assert_eq!(session.stream_count(), 0);
 }
 
@@ -387,7 +389,8 @@ async fn a_client_that_resets_the_data_stream_closes_the_target() {
             .unwrap();
         assert_eq!(text, "x");
         drop(target);
-        within("the copy", copying).await.unwrap();
+        let error = within("the copy", copying).await.unwrap().unwrap_err();
+        assert!(error.is_reset() && error.is_remote(), "{error}");
         // No text: it would end the session of some clients.
         peer.expect(data(first, "").fin()).await;
         assert_eq!(session.stream_count(), 0);
@@ -405,7 +408,7 @@ async fn a_target_that_is_gone_ends_the_connection_without_a_text() {
     peer.expect(data(1, "").fin()).await;
     // What the client sends has nowhere to go.
     peer.send(data(3, "x")).await;
-    within("the copy", copying).await.unwrap();
+    within("the copy", copying).await.unwrap().unwrap();
     assert_eq!(session.stream_count(), 0);
     peer.expect_quiet().await;
 }
@@ -422,7 +425,8 @@ async fn a_target_that_fails_is_told() {
     peer.expect(data(1, "port 80: connection reset")).await;
     peer.expect(cancel(1)).await;
     peer.expect(cancel(3)).await;
-    within("the copy", copying).await.unwrap();
+    let error = within("the copy", copying).await.unwrap().unwrap_err();
+    assert!(error.is_io(), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -463,7 +467,7 @@ async fn a_target_that_takes_no_more_holds_nothing_up() {
     wire.shut_in();
     peer.expect(data(3, "").fin()).await;
     peer.expect(data(1, "").fin()).await;
-    within("the copy", copying).await.unwrap();
+    within("the copy", copying).await.unwrap().unwrap();
     assert_eq!(session.stream_count(), 2);
 }
 

@@ -193,7 +193,7 @@ async fn forward(session: Session, connection: AbortHandle, how: &'static str) {
                 write.write_all(b" end").await?;
                 write.shutdown().await
             });
-            forward.copy(ours).await;
+            let _ = forward.copy(ours).await;
         });
     }
 }

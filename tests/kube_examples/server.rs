@@ -98,6 +98,43 @@ async fn connections_are_forwarded_over_both_transports() {
 }
 
 /// Pages may open WebSockets to any host.
+/// A target takes an end for the whole.
+#[tokio::test]
+async fn a_forwarded_connection_that_is_cut_short_is_reset_at_both_ends() {
+    let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = format!("0:{}", target.local_addr().unwrap().port());
+    let (server, url) = serve(&[]).await;
+    let (program, addresses) = started(&[&url, "p", &port], 1).await;
+    let mut local = TcpStream::connect(addresses[0]).await.unwrap();
+    local.write_all(b"the first half").await.unwrap();
+    let (mut target, _) = within("the target", target.accept()).await.unwrap();
+    let mut half = [0; 14];
+    within("the half", target.read_exact(&mut half))
+        .await
+        .unwrap();
+
+    server.signal("-KILL");
+    let error = within("the end", local.read_u8()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    drop((server.end().await, program.end().await, target));
+
+    let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = format!("0:{}", target.local_addr().unwrap().port());
+    let (server, url) = serve(&[]).await;
+    let (program, addresses) = started(&[&url, "p", &port], 1).await;
+    let mut local = TcpStream::connect(addresses[0]).await.unwrap();
+    local.write_all(b"the first half").await.unwrap();
+    let (mut target, _) = within("the target", target.accept()).await.unwrap();
+    within("the half", target.read_exact(&mut half))
+        .await
+        .unwrap();
+    program.signal("-KILL");
+    let error = within("the end", target.read_u8()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    drop((program.end().await, local));
+    ends_at_once(server).await;
+}
+
 #[tokio::test]
 async fn what_a_page_asks_for_is_refused() {
     let (server, url) = serve(&[]).await;

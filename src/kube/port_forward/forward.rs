@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::copy::{Failed, both};
+use crate::error::{Error, Result};
 use crate::frame::ResetStatus;
 use crate::kube::complaints::Complaints;
+use crate::kube::stream_error;
 use crate::kube::time::within;
 use crate::stream::{SendStream, Session, Stream};
 
@@ -57,20 +59,31 @@ impl Forward {
     /// round. A target that fails is told to the client as [`fail`](Self::fail) does; a client that gives the stream up
     /// closes the target, once that has taken what came before, or none of it for ten seconds.
     ///
+    /// # Errors
+    ///
+    /// Why it was cut short: the target has failed ([`is_io`](Error::is_io)), or the stream has; the client has been told what
+    /// concerns it. Dropping a socket ends it well, whatever it has taken: to show its peer that it has not got all, lend it
+    /// (`&mut`), and reset it, by tokio's `set_zero_linger`, before it is dropped.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future resets both streams and drops the target.
-    pub async fn copy<T: AsyncRead + AsyncWrite>(mut self, target: T) {
+    pub async fn copy<T: AsyncRead + AsyncWrite>(mut self, target: T) -> Result<()> {
         let loss = self.data.send_half().loss();
         match both(&mut self, loss, target).await {
-            Ok(()) => {}
+            Ok(()) => Ok(()),
             Err(Failed::Other(error)) => {
-                self.fail(error).await;
+                self.fail(&error).await;
+                Err(Error::io(
+                    "using the target of a forwarded connection",
+                    error,
+                ))
             }
             Err(Failed::Stream(error)) => {
-                tracing::debug!(%error, port = self.port, "the client has given a forwarded connection up");
+                tracing::debug!(%error, port = self.port, "a forwarded connection has lost its client");
                 // It hears of its own end only: an error text would end the session of some clients.
                 drop(self.error.end());
+                Err(stream_error(error))
             }
         }
     }
