@@ -250,6 +250,34 @@ fn an_idle_connection_is_small() {
     });
 }
 
+/// Its contexts of compression have taken 430 KiB by then.
+#[test]
+fn a_session_that_has_ended_and_leaves_the_close_to_its_peer_holds_little() {
+    measured(async {
+        let config = Config::server()
+            .early_goaway(false)
+            .peer_close_timeout(Duration::from_secs(300));
+        let (session, connection, mut peer) = server(config);
+        let driver = spawn(connection);
+        peer.expect_preface().await;
+        let before = Baseline::new();
+        let stream = accepted(&session, &mut peer, 1).await;
+        let busy = before.grown();
+        drop(stream);
+        peer.recv().await;
+        session.shutdown();
+        drop(session);
+        peer.drain().await;
+        settle_briefly().await;
+        assert!(!driver.is_finished());
+        // The rest is the contexts of the peer.
+        let held = before.grown();
+        assert!(busy - held > 400 * KIB, "{held} of {busy} bytes");
+        peer.close();
+        driver.await.unwrap().unwrap();
+    });
+}
+
 #[test]
 fn ten_thousand_streams_opened_and_reset_leave_nothing() {
     measured(async {
