@@ -21,7 +21,12 @@ use crate::stream::{Incoming, Session};
 /// while let Some(forward) = server.accept().await? {
 ///     tokio::spawn(async move {
 ///         match tokio::net::TcpStream::connect(("127.0.0.1", forward.port())).await {
-///             Ok(target) => forward.copy(target).await,
+///             Ok(mut target) => {
+///                 if forward.copy(&mut target).await.is_err() {
+///                     // It was cut short; an end would say that the target has got all.
+///                     target.set_zero_linger().ok();
+///                 }
+///             }
 ///             Err(error) => forward.fail(error).await,
 ///         }
 ///     });
