@@ -38,6 +38,9 @@ const USAGE: &str = "usage: kube_port_forward [--websocket | --spdy] [--namespac
 /// How long connections may go on after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long they may take to be reset when the pod has gone.
+const RESET: Duration = Duration::from_secs(1);
+
 /// No message of a server is larger.
 const MESSAGE: usize = 256 << 10;
 
@@ -257,6 +260,9 @@ async fn run() -> Result<(), BoxError> {
                 Ok(()) => String::new(),
                 Err(error) => format!(": {}", chain(&error)),
             };
+            // Connections have lost their streams, and are to be reset: the end of the process would end them well.
+            listeners.shutdown().await;
+            let _ = tokio::time::timeout(RESET, async { while idle.recv().await.is_some() {} }).await;
             return Err(format!("lost the connection to the pod{why}").into());
         }
         _ = interrupt => {}

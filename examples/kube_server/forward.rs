@@ -101,19 +101,19 @@ where
     }
 }
 
-/// Dials for each pair of streams. What is left when the session ends is dropped with the set.
+/// Dials for each pair of streams.
 async fn forward_all(mut server: Server) -> spdy::Result<()> {
     let mut connections = JoinSet::new();
-    loop {
+    let ended = loop {
         let accepted = tokio::select! {
-            accepted = server.accept() => accepted?,
+            accepted = server.accept() => accepted,
             // Taken out as they end, or the set would grow for as long as the session lasts.
             Some(_) = connections.join_next() => continue,
         };
-        let Some(forward) = accepted else {
-            // A client that has said GOAWAY may still have connections.
-            while connections.join_next().await.is_some() {}
-            return Ok(());
+        let forward = match accepted {
+            Ok(Some(forward)) => forward,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
         };
         connections.spawn(async move {
             match dial(forward.port()).await {
@@ -121,7 +121,10 @@ async fn forward_all(mut server: Server) -> spdy::Result<()> {
                 Err(error) => forward.fail(error).await,
             }
         });
-    }
+    };
+    // A client that has said GOAWAY may still have connections. Those of one that is gone have seen that, and end each in their way.
+    while connections.join_next().await.is_some() {}
+    ended
 }
 
 async fn copy(forward: Forward, mut target: TcpStream) {

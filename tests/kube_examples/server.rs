@@ -97,7 +97,6 @@ async fn connections_are_forwarded_over_both_transports() {
     ends_at_once(server).await;
 }
 
-/// Pages may open WebSockets to any host.
 /// A target takes an end for the whole.
 #[tokio::test]
 async fn a_forwarded_connection_that_is_cut_short_is_reset_at_both_ends() {
@@ -135,6 +134,7 @@ async fn a_forwarded_connection_that_is_cut_short_is_reset_at_both_ends() {
     ends_at_once(server).await;
 }
 
+/// Pages may open WebSockets to any host.
 #[tokio::test]
 async fn what_a_page_asks_for_is_refused() {
     let (server, url) = serve(&[]).await;
