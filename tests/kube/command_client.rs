@@ -334,13 +334,7 @@ async fn streams_that_the_server_opens_are_refused_and_hold_nothing_up() {
 async fn to_end_the_input_of_a_command_that_has_ended_is_no_error() {
     // By CANCEL, as Go's servers end what they do not read to its end, or by FIN.
     for cancels in [true, false] {
-        let (session, _running, mut peer) = kubectl();
-        let opening = opening(&session, Version::V4, EXEC_I);
-        for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
-            peer.expect(typed(stream, kind)).await;
-            peer.send(syn_reply(stream)).await;
-        }
-        let mut streams = within("open", opening).await.unwrap().unwrap();
+        let (mut streams, _session, _running, mut peer) = opened(Version::V4, EXEC_I, &ALL).await;
         peer.send(data(1, br#"{"status":"Success"}"#).fin()).await;
         if cancels {
             peer.send(cancel(3)).await;
@@ -363,13 +357,7 @@ async fn to_end_the_input_of_a_command_that_has_ended_is_no_error() {
 #[tokio::test(start_paused = true)]
 async fn silence_on_the_error_stream_is_a_success_with_and_without_a_goaway() {
     for goaway in [true, false] {
-        let (session, _running, mut peer) = kubectl();
-        let opening = opening(&session, Version::V4, EXEC_I);
-        for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
-            peer.expect(typed(stream, kind)).await;
-            peer.send(syn_reply(stream)).await;
-        }
-        let streams = within("open", opening).await.unwrap().unwrap();
+        let (streams, _session, _running, mut peer) = opened(Version::V4, EXEC_I, &ALL).await;
         for stream in [1, 3, 5, 7] {
             peer.send(data(stream, "").fin()).await;
         }
