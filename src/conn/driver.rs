@@ -198,7 +198,9 @@ where
                 }
                 Phase::Flushing => {
                     ready!(self.poll_flushing(cx))?;
-                    self.let_go();
+                    if self.peer_close_timeout.is_some() {
+                        self.let_go();
+                    }
                     self.phase = Phase::PeerCloses;
                     self.closing = Some(self.shared.now());
                 }
