@@ -9,35 +9,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
-use spdy::ws::{Content, Message, Tunnel};
+use spdy::ws::Tunnel;
 
-/// A message type of nobody's library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Plain {
-    Binary(Bytes),
-    Text,
-    Ping,
-    Close(Option<u16>, String),
-}
-
-impl Message for Plain {
-    fn binary(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
-    }
-
-    fn close(code: u16, reason: &'static str) -> Self {
-        Self::Close(Some(code), reason.to_owned())
-    }
-
-    fn into_content(self) -> Content {
-        match self {
-            Self::Binary(bytes) => Content::Binary(bytes),
-            Self::Text => Content::Text,
-            Self::Ping => Content::Control,
-            Self::Close(code, reason) => Content::Close { code, reason },
-        }
-    }
-}
+use super::websocket::Plain;
 
 #[derive(Debug)]
 pub(crate) struct State {

@@ -11,6 +11,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/websocket.rs"]
+mod websocket;
 
 mod libraries;
 mod line;

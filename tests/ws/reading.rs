@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures_util::task::{ArcWake, waker};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-use super::line::{Plain, tunnel};
+use super::line::tunnel;
+use super::websocket::Plain;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -9,7 +9,8 @@ use spdy::kube::port_forward::Client;
 use spdy::stream::{Connection, Session};
 use tokio::time::sleep;
 
-use super::line::{Line, Plain, Socket, tunnel};
+use super::line::{Line, Socket, tunnel};
+use super::websocket::Plain;
 use super::*;
 
 type Through = Connection<spdy::ws::Tunnel<Socket>>;

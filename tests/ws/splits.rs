@@ -7,7 +7,8 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::line::{Plain, tunnel};
+use super::line::tunnel;
+use super::websocket::Plain;
 use super::*;
 
 fn run<T>(future: impl Future<Output = T>) -> T {

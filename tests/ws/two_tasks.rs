@@ -7,7 +7,8 @@ use tokio::io::WriteHalf;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::line::{Line, Plain, Socket, tunnel};
+use super::line::{Line, Socket, tunnel};
+use super::websocket::Plain;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

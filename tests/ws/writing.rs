@@ -6,7 +6,8 @@ use std::pin::Pin;
 
 use tokio::io::AsyncWrite;
 
-use super::line::{Plain, tunnel};
+use super::line::tunnel;
+use super::websocket::Plain;
 use super::*;
 
 const LARGEST: usize = 32 << 10;

@@ -4,6 +4,8 @@
 mod sessions;
 mod sides;
 mod socket;
+#[path = "../../support/websocket.rs"]
+mod websocket;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use std::task::{Context, Wake, Waker};
 use spdy::ws::Tunnel;
 
 use self::sides::{Job, Reader, Writer};
-use self::socket::{Failure, IoFailure, Item, Line, Plain, Side, Socket};
+use self::socket::{Failure, IoFailure, Item, Line, Side, Socket};
+use self::websocket::Plain;
 use super::draw::Draw;
 
 /// More would only cost time.

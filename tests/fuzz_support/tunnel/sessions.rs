@@ -15,7 +15,8 @@ use spdy::{Config, Result};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
-use super::socket::{Failure, Plain, Told, bytes};
+use super::socket::{Failure, Told, bytes};
+use super::websocket::Plain;
 use crate::fuzz_support::draw::Draw;
 use crate::fuzz_support::server::block_on;
 use crate::fuzz_support::support::Joint;

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use spdy::ws::{Content, Message};
+
+use super::websocket::Plain;
 
 /// The largest binary message, as the documentation says.
 pub(super) const LARGEST: usize = 32 << 10;
@@ -30,35 +31,6 @@ pub(super) fn byte(at: usize) -> u8 {
 
 pub(super) fn bytes(at: usize, len: usize) -> Vec<u8> {
     (at..at + len).map(byte).collect()
-}
-
-/// A message of nobody's library.
-#[derive(Clone, Debug)]
-pub(super) enum Plain {
-    Binary(Bytes),
-    Text,
-    Ping,
-    Pong,
-    Close(Option<u16>, String),
-}
-
-impl Message for Plain {
-    fn binary(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
-    }
-
-    fn close(code: u16, reason: &'static str) -> Self {
-        Self::Close(Some(code), reason.to_owned())
-    }
-
-    fn into_content(self) -> Content {
-        match self {
-            Self::Binary(bytes) => Content::Binary(bytes),
-            Self::Text => Content::Text,
-            Self::Ping | Self::Pong => Content::Control,
-            Self::Close(code, reason) => Content::Close { code, reason },
-        }
-    }
 }
 
 /// An error of nobody's library.

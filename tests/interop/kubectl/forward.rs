@@ -271,9 +271,8 @@ async fn a_target_that_refuses_is_told(kubectl: Kubectl) {
     server.leaves_nothing().await;
 }
 
-async fn a_kubectl_that_is_killed_takes_its_connections_along(kubectl: Kubectl) {
-    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
-    let forwarding = Forwarding::start(&server, kubectl, target.port).await;
+/// Each has had its first bytes back.
+pub(super) async fn ten_connections(forwarding: &Forwarding, target: &Target) -> Vec<TcpStream> {
     let connections = (0..10u8).map(async |i| {
         let mut io = forwarding.connect().await;
         io.write_all(&[i; 1000]).await.unwrap();
@@ -283,6 +282,13 @@ async fn a_kubectl_that_is_killed_takes_its_connections_along(kubectl: Kubectl) 
     });
     let connections = wait("the connections", join_all(connections)).await;
     assert_eq!(target.open(), 10);
+    connections
+}
+
+async fn a_kubectl_that_is_killed_takes_its_connections_along(kubectl: Kubectl) {
+    let (server, target) = (KubeServer::start(kubectl, &[]).await, Target::echo().await);
+    let forwarding = Forwarding::start(&server, kubectl, target.port).await;
+    let connections = ten_connections(&forwarding, &target).await;
     forwarding.process.signal("KILL").await;
     forwarding.process.ended().await;
     wait("the ends", until(async || target.open() == 0)).await;

@@ -4,11 +4,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use super::exec::{NOTICED, endless, exec, run};
-use super::forward::{Forwarding, Target};
+use super::forward::{Forwarding, Target, ten_connections};
 use super::server::KubeServer;
 use super::{Kubectl, Version, each_kubectl};
 use crate::peer::{until, within};
@@ -88,15 +87,7 @@ async fn a_proxy_that_is_killed_takes_its_forwarded_connections_along(kubectl: K
     let target = Target::echo().await;
     let mut server = KubeServer::start(kubectl, &[]).await;
     let forwarding = Forwarding::start(&server, kubectl, target.port).await;
-    let connections = (0..10u8).map(async |i| {
-        let mut io = forwarding.connect().await;
-        io.write_all(&[i; 1000]).await.unwrap();
-        let mut back = [0; 1000];
-        io.read_exact(&mut back).await.unwrap();
-        io
-    });
-    let mut connections = wait("the connections", join_all(connections)).await;
-    assert_eq!(target.open(), 10);
+    let mut connections = ten_connections(&forwarding, &target).await;
     server.kill_proxy();
     for io in &mut connections {
         // It may end either way.
